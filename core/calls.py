@@ -1,0 +1,40 @@
+"""Writing down what a call to a party came to, in the transaction that records its result."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from core.models import PartnerCall
+from core.outcomes import CallRecord, Kind
+from core.workflow import PORTAL, Actor, Case
+
+
+def record(call: CallRecord | None, *, case: Case | None = None, by: Actor = PORTAL) -> None:
+    """Keep one call; None (no call was made) keeps nothing."""
+    if call is not None:
+        PartnerCall.objects.create(**asdict(call), **_about(case), by=by.user, by_name=by.name)
+
+
+def record_cut_off(
+    *, party: str, operation: str, kind: Kind, started_at: datetime, case: Case
+) -> None:
+    """Keep that an earlier attempt ended without a result because its worker stopped."""
+    PartnerCall.objects.create(
+        party=party,
+        operation=operation,
+        kind=kind,
+        started_at=started_at,
+        outcome="cut off",
+        problem="The worker stopped before it could record an answer. The call was made again.",
+        by_name=PORTAL.name,
+        **_about(case),
+    )
+
+
+def _about(case: Case | None) -> dict[str, object]:
+    if case is None:
+        return {}
+    return {
+        "case_label": case.case_label,
+        "case_id": case.pk,
+        "reference": case.reference,
+    }

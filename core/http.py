@@ -1,0 +1,408 @@
+"""The one way out to outside parties, and the only importer of `requests`.
+
+One base address a session, no redirects, TLS verified (plain http for loopback only), connect and
+read timeouts and a total deadline, a reply size limit, and a record of every call in which only
+listed headers and body keys survive.
+"""
+
+import contextlib
+import hashlib
+import ipaddress
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from core.outcomes import CallRecord, Kind, Outcome, Unavailable, Unexpected, lost
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 10.0
+TOTAL_DEADLINE = 20.0  # seconds; below the shortest lease, or two workers could hold one row
+REPLY_LIMIT = 2 * 1024 * 1024
+KEPT_TEXT = 200_000
+UNREAD_KEPT = 20_000
+REMOVED = "[removed]"
+_KEPT_REPLY_HEADERS = frozenset({"content-type", "content-length", "date", "retry-after", "server"})
+_KEPT_REQUEST_HEADERS = frozenset({"accept", "content-type", "user-agent"})
+
+
+class PlainHttpRefused(ValueError):
+    """The address of a party starts with http:// and is not this machine."""
+
+
+@dataclass(frozen=True)
+class Party:
+    """An outside party: its name for people, its base address and the headers that are secret."""
+
+    name: str
+    base_url: str
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    read_timeout: float = READ_TIMEOUT
+    deadline: float = TOTAL_DEADLINE
+    reply_limit: int = REPLY_LIMIT
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a party's interface and which JSON keys of it may be kept."""
+
+    name: str
+    kind: Kind
+    method: str
+    path: str
+    keep_request: frozenset[str] = frozenset()
+    keep_reply: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: status, headers, the whole body, and the record to keep."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    call: CallRecord
+
+    def retry_after(self) -> float | None:
+        """Seconds the party asks us to wait, when it says so in seconds."""
+        value = self.headers.get("Retry-After", "")
+        return float(value) if value.isdigit() else None
+
+
+class _Wire(threading.local):
+    """What this thread's present call has done to the network so far."""
+
+    sock: socket.socket | None = None
+    sent = False
+
+
+_wire = _Wire()
+
+
+class _Watched(HTTPConnection):
+    """Notes its socket, so the deadline can close it, and whether a request may have left."""
+
+    def connect(self) -> None:
+        super().connect()
+        _wire.sock = self.sock
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            _wire.sock, _wire.sent = self.sock, True
+        super().request(*args, **kwargs)
+
+    def send(self, payload: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _wire.sent = True
+        super().send(payload)
+
+
+class _WatchedTls(HTTPSConnection):
+    """The same over TLS: a failed handshake still proves that nothing was sent."""
+
+    connect = _Watched.connect
+    request = _Watched.request
+    send = _Watched.send
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls
+
+
+class _Adapter(HTTPAdapter):
+    """Uses the watched connections and never retries by itself."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _PlainPool,
+            "https": _TlsPool,
+        }
+
+
+class Session:
+    """Calls one party. Not shared between threads; READ and REPEATABLE calls reuse connections."""
+
+    def __init__(self, party: Party) -> None:
+        refuse_plain_http(party.base_url)
+        self.party = party
+        self._requests = self._open()
+
+    def call(
+        self,
+        operation: Operation,
+        *,
+        path_values: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """Make one call and return the reply, whatever its HTTP status.
+
+        Raises `Unavailable`, `LookUpFirst`, `Unknown` or `Unexpected` when no whole reply came.
+        """
+        attempt = _Attempt(self.party, operation, path_values or {}, query or {}, body)
+        if operation.kind is Kind.ONCE:
+            self._requests = self._open()
+        return attempt.make(self._requests)
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._requests.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.headers.clear()
+        for prefix in ("http://", "https://"):
+            session.mount(prefix, _Adapter(max_retries=0))
+        return session
+
+
+def refuse_plain_http(url: str) -> None:
+    """Raise `PlainHttpRefused` unless the address uses TLS or is this machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return
+    raise PlainHttpRefused(f"{parts.scheme}://{parts.hostname} is not https; only loopback may be.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Failure(Exception):
+    """Why no whole reply came; `sentence` is for people."""
+
+    def __init__(self, sentence: str, *, promised: bool = True) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.promised = promised
+
+
+class _Attempt:
+    """One call from its start to its record."""
+
+    def __init__(
+        self,
+        party: Party,
+        operation: Operation,
+        path_values: Mapping[str, str],
+        query: Mapping[str, str],
+        body: bytes | None,
+    ) -> None:
+        self.party, self.operation, self.body = party, operation, body
+        path = operation.path.format(**{k: quote(v, safe="") for k, v in path_values.items()})
+        self.line = path + ("?" + urlencode(query) if query else "")
+        self.url = party.base_url.rstrip("/") + self.line
+        self.started_at = datetime.now(UTC)
+        self.started = time.monotonic()
+
+    def make(self, session: requests.Session) -> Reply:
+        _wire.sock, _wire.sent = None, False
+        deadline = _Deadline(self.party.deadline)
+        try:
+            with deadline:
+                status, headers, body = self._exchange(session)
+        except (_Failure, requests.RequestException, OSError) as problem:
+            raise self._outcome(problem, expired=deadline.expired) from problem
+        call = self._record("answered", status=status, headers=headers, body=body)
+        if 300 <= status < 400:
+            raise self._not_promised(
+                "The party answered with a redirect, which is never followed.", call
+            )
+        return Reply(status, headers, body, call)
+
+    def _exchange(self, session: requests.Session) -> tuple[int, Mapping[str, str], bytes]:
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        headers["User-Agent"] = "supplier-portal"
+        if self.body is not None:
+            headers["Content-Type"] = "application/json"
+        with session.request(
+            self.operation.method,
+            self.url,
+            headers={**headers, **self.party.secret_headers},
+            data=self.body,
+            timeout=(CONNECT_TIMEOUT, self.party.read_timeout),
+            allow_redirects=False,
+            stream=True,
+        ) as reply:
+            return reply.status_code, reply.headers, self._read(reply)
+
+    def _read(self, reply: requests.Response) -> bytes:
+        """Read the body up to the limit."""
+        if reply.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise _Failure(
+                "The reply is compressed although we asked for plain text.",
+                promised=False,
+            )
+        parts: list[bytes] = []
+        size = 0
+        for part in reply.iter_content(65_536):
+            size += len(part)
+            if size > self.party.reply_limit:
+                reply.close()
+                raise _Failure(
+                    f"The reply is larger than {self.party.reply_limit // 1024} kB.",
+                    promised=False,
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+    def _outcome(self, problem: Exception, *, expired: bool) -> Outcome:
+        if isinstance(problem, _Failure) and not problem.promised:
+            return self._not_promised(
+                problem.sentence, self._record("unexpected", problem.sentence)
+            )
+        sentence = self._sentence(problem, expired=expired)
+        if not _wire.sent:
+            call = self._record("unavailable", sentence)
+            return Unavailable(
+                sentence,
+                sent=False,
+                call=call,
+                next_step="The portal tries again by itself.",
+            )
+        outcome = lost(self.operation.kind, sentence, call=self._record("", sentence))
+        if outcome.call:
+            outcome.call = replace(outcome.call, outcome=outcome.name)
+        return outcome
+
+    def _not_promised(self, sentence: str, call: CallRecord) -> Outcome:
+        if self.operation.kind is Kind.ONCE:
+            return lost(Kind.ONCE, sentence, call=replace(call, outcome="unknown"))
+        call = replace(call, outcome="unexpected", problem=sentence)
+        return Unexpected(sentence, call=call, next_step="Tell the party; the reply is kept.")
+
+    def _sentence(self, problem: Exception, *, expired: bool) -> str:
+        name = self.party.name
+        if expired:
+            return f"{name} did not finish its answer within {self.party.deadline:g} seconds."
+        if not _wire.sent:
+            return f"{name} could not be reached; nothing was sent."
+        if isinstance(problem, requests.Timeout):
+            return f"{name} did not answer within {self.party.read_timeout:g} seconds."
+        return f"{name} closed the connection before its answer was complete."
+
+    def _record(
+        self,
+        outcome: str,
+        problem: str = "",
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> CallRecord:
+        secrets = [value for value in self.party.secret_headers.values() if value]
+        kept, unread = keep_body(body, self.operation.keep_reply, secrets)
+        sent, _ = keep_body(self.body or b"", self.operation.keep_request, secrets)
+        return CallRecord(
+            party=self.party.name,
+            operation=self.operation.name,
+            kind=self.operation.kind,
+            started_at=self.started_at,
+            duration_ms=int((time.monotonic() - self.started) * 1000),
+            outcome=outcome,
+            problem=problem,
+            http_status=status,
+            request_line=f"{self.operation.method} {self.line}",
+            request_headers={name: REMOVED for name in self.party.secret_headers},
+            request_body=sent,
+            reply_headers=keep_headers(headers or {}),
+            reply_body=kept,
+            reply_unread=unread,
+            reply_size=len(body),
+            reply_sha256=hashlib.sha256(body).hexdigest() if body else "",
+        )
+
+
+class _Deadline:
+    """Closes the call's socket when the total time is used up, however slowly bytes arrive."""
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = False
+        self._thread_wire = _wire.__dict__
+        self._timer = threading.Timer(seconds, self._close)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _close(self) -> None:
+        self.expired = True
+        sock = self._thread_wire.get("sock")
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+# ---- What may be kept ------------------------------------------------------------------------
+
+
+def keep_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Keep only reply headers on the list."""
+    return {name: value for name, value in headers.items() if name.lower() in _KEPT_REPLY_HEADERS}
+
+
+def keep_body(body: bytes, allowed: frozenset[str], secrets: list[str]) -> tuple[str, str]:
+    """Split a body into what may be shown and what could not be read (kept encrypted).
+
+    A JSON body keeps the values of listed keys; every other value becomes "[removed]". A body that
+    is not JSON shows nothing: its first 20,000 characters go to the second part.
+    """
+    if not body:
+        return "", ""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", _without(body[:UNREAD_KEPT].decode("utf-8", "replace"), secrets)
+    kept = json.dumps(_keep(document, allowed), ensure_ascii=False, indent=1)
+    return _without(kept, secrets)[:KEPT_TEXT], ""
+
+
+def _keep(value: Any, allowed: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return dict(_kept_pairs(value, allowed))
+    if isinstance(value, list):
+        return [_keep(item, allowed) for item in value[:1000]]
+    return REMOVED
+
+
+def _kept_pairs(pairs: dict[str, Any], allowed: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    for key, value in list(pairs.items())[:1000]:
+        if isinstance(value, dict | list):
+            yield key[:100], _keep(value, allowed)
+        else:
+            yield key[:100], value if key in allowed else REMOVED
+
+
+def _without(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, REMOVED)
+    return text.replace("\x00", "")

@@ -1,0 +1,160 @@
+"""The list page that every desk shares: tabs with counts, search, filters, chips, sort, pages, CSV.
+
+The address holds the whole state. A page costs a constant number of queries.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django_filters import FilterSet
+from django_filters.views import FilterView
+from django_tables2 import SingleTableMixin, Table
+
+from core import permissions
+from core.csvout import rows_as_csv
+
+STATE = ("page", "sort", "status")
+
+
+class ListPage(SingleTableMixin, FilterView):  # type: ignore[misc]
+    """A desk's list. Desks name model, table, filters, words and bulk actions."""
+
+    template_name = "core/list.html"
+    strict = False
+    permission: ClassVar[str]
+    page_title: ClassVar[str]
+    page_lead: ClassVar[str] = ""
+    status_field: ClassVar[str] = "status"
+    status_labels: ClassVar[Iterable[tuple[str, str]]] = ()
+    bulk: ClassVar[tuple[dict[str, Any], ...]] = ()
+    empty: ClassVar[dict[str, str]]
+    primary_action: ClassVar[dict[str, str] | None] = None
+    csv_name: ClassVar[str] = "list"
+    table_class: ClassVar[type[Table]]
+    filterset_class: ClassVar[type[FilterSet]]
+    paginate_by = settings.LIST_PAGE_SIZE
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Check the role before anything else."""
+        permissions.check(request, self.permission)
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[no-any-return]
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Show the list, or send it as CSV."""
+        if request.GET.get("as") == "csv":
+            return self._csv()
+        return super().get(request, *args, **kwargs)  # type: ignore[no-any-return]
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Do one bulk action on the chosen rows; the whole state of the list stays."""
+        chosen = [int(row) for row in request.POST.getlist("row") if row.isdecimal()]
+        action = getattr(self, f"bulk_{request.POST.get('do', '')}", None)
+        if not chosen or action is None:
+            messages.warning(request, "Nothing was done: choose rows and an action first.")
+            return redirect(request.get_full_path())
+        answer = action(self.get_queryset().filter(pk__in=chosen))
+        return answer or redirect(request.get_full_path())
+
+    def bulk_csv(self, rows: QuerySet[Any]) -> HttpResponseBase:
+        """Send the chosen rows as CSV."""
+        return self._csv_of(rows)
+
+    def of_status(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Only rows of the chosen tab."""
+        status = self.request.GET.get("status", "")
+        return rows.filter(status=status) if status in dict(self.status_labels) else rows
+
+    def get_table_data(self) -> QuerySet[Any]:
+        """The filtered rows of the chosen tab."""
+        return self.of_status(self.object_list)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Everything that templates/core/list.html shows."""
+        counts = self._counts()
+        context = super().get_context_data(**kwargs)
+        chosen = self.request.GET.get("status", "")
+        total = sum(counts.values())
+        return {
+            **context,
+            "page_title": self.page_title,
+            "page_lead": self.page_lead,
+            "tabs": list(self._tabs(counts, chosen)) if self.status_field else [],
+            "chips": list(self._chips()),
+            "clear_url": self._url(keep=("status", "sort")),
+            "bulk": self.bulk,
+            "csv_url": self._url(extra={"as": "csv"}),
+            "total": total,
+            "shown": counts.get(chosen, total),
+            "empty": self.empty,
+            "primary_action": self.primary_action,
+            "now": timezone.now(),
+        }
+
+    def _counts(self) -> dict[str, int]:
+        if not self.status_field:
+            return {"": self.object_list.count()}
+        rows = self.object_list.order_by().values_list("status").annotate(Count("pk"))
+        return dict(rows)
+
+    def _tabs(self, counts: dict[str, int], chosen: str) -> Iterator[dict[str, Any]]:
+        labels = [("", "All"), *self.status_labels]
+        for value, label in labels:
+            count = counts.get(value, 0) if value else sum(counts.values())
+            url = self._url(drop=("status", "page"), extra={"status": value} if value else {})
+            yield {
+                "label": label,
+                "url": url,
+                "count": count,
+                "current": value == chosen,
+            }
+
+    def _chips(self) -> Iterator[dict[str, str]]:
+        form = self.filterset.form
+        for name, value in getattr(form, "cleaned_data", {}).items():
+            if value not in (None, "", []):
+                label = form.fields[name].label or name
+                shown = dict(getattr(form.fields[name], "choices", ())).get(value, value)
+                yield {
+                    "label": f"{label}: {shown}",
+                    "url": self._url(drop=(name, "page")),
+                }
+
+    def _url(
+        self,
+        *,
+        drop: Iterable[str] = (),
+        keep: Iterable[str] | None = None,
+        extra: dict[str, str] | None = None,
+    ) -> str:
+        query: QueryDict = self.request.GET.copy()
+        for name in list(query):
+            if name in set(drop) or name == "as" or (keep is not None and name not in set(keep)):
+                del query[name]
+        query.update(extra or {})
+        return "?" + query.urlencode()
+
+    def _csv(self) -> HttpResponseBase:
+        filterset = self.get_filterset(self.get_filterset_class())
+        return self._csv_of(self.of_status(filterset.qs))
+
+    def _csv_of(self, rows: QuerySet[Any]) -> HttpResponseBase:
+        response = StreamingHttpResponse(
+            rows_as_csv(self.csv_header(), self.csv_rows(rows)),
+            content_type="text/csv; charset=utf-8",
+        )
+        response["Content-Disposition"] = f'attachment; filename="{self.csv_name}.csv"'
+        return response
+
+    def csv_header(self) -> list[str]:
+        """Column names of the CSV; no secrets."""
+        raise NotImplementedError
+
+    def csv_rows(self, rows: QuerySet[Any]) -> Iterator[list[Any]]:
+        """Rows of the CSV."""
+        raise NotImplementedError

@@ -1,0 +1,124 @@
+"""E-mails as due rows: written in the action's transaction, sent by the worker, at least once.
+
+A person's decision waits before it leaves; Stop wins only while no worker has claimed the row.
+"""
+
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from smtplib import SMTPRecipientsRefused
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.db.models import Q
+
+from core import queue
+from core.models import AboutCase, Email, new_message_id
+from core.workflow import Actor, Case
+
+MAIL = queue.register(
+    queue.Queue(
+        name="core.send_mail",
+        model_label="core.Email",
+        ready=Q(state=Email.State.WAITING),
+        lease=timedelta(seconds=60),
+        limit=200,
+    )
+)
+LINK = "[link]"
+
+
+def post(
+    *,
+    case: Case,
+    purpose: str,
+    to: str,
+    subject: str,
+    text: str,
+    by: Actor,
+    now: datetime,
+    link: str = "",
+    delay: int = 0,
+) -> Email:
+    """Queue an e-mail in the caller's transaction; `delay` seconds pass before it may leave.
+
+    A private link is kept encrypted and stands as "[link]" in the text until it is sent.
+    """
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].partition("@")[2] or "localhost"
+    send_at = now + timedelta(seconds=delay)
+    email = Email.objects.create(
+        case_label=case.case_label,
+        case_id=case.pk,
+        reference=case.reference,
+        purpose=purpose,
+        message_id=new_message_id(domain),
+        to=to,
+        subject=subject,
+        text=text.replace(link, LINK) if link else text,
+        private=link,
+        by=by.user,
+        by_name=by.name,
+        created_at=now,
+        send_at=send_at,
+    )
+    queue.due(MAIL, email.pk, now=now, at=send_at)
+    return email
+
+
+def send(claim: queue.Claim, *, now: datetime) -> bool:
+    """Send one claimed e-mail and record it. False when the mail server did not take it now."""
+    email: Email = claim.row()
+    try:
+        _message(email).send()
+    except SMTPRecipientsRefused:
+        _give_up(claim, "The mail server refuses this address.")
+        return False
+    except OSError as problem:
+        _try_later(claim, type(problem).__name__, now)
+        return False
+    with transaction.atomic():
+        queue.settle(claim)
+        Email.objects.filter(pk=claim.pk).update(state=Email.State.SENT, sent_at=now, problem="")
+    return True
+
+
+def _message(email: Email) -> EmailMessage:
+    return EmailMessage(
+        subject=email.subject,
+        body=email.text.replace(LINK, email.private) if email.private else email.text,
+        to=[email.to],
+        headers={"Message-ID": email.message_id, "Auto-Submitted": "auto-generated"},
+    )
+
+
+def _try_later(claim: queue.Claim, problem: str, now: datetime) -> None:
+    again = queue.retry_at(claim, now=now)
+    if again is None:
+        return _give_up(claim, f"The mail server could not be used ({problem}).")
+    with transaction.atomic():
+        queue.settle(claim, due_at=again, keep_attempts=True)
+        Email.objects.filter(pk=claim.pk).update(
+            problem=f"The mail server could not be used ({problem}); tried again by itself."
+        )
+
+
+def _give_up(claim: queue.Claim, problem: str) -> None:
+    with transaction.atomic():
+        queue.settle(claim)
+        Email.objects.filter(pk=claim.pk).update(state=Email.State.FAILED, problem=problem)
+
+
+def stop(email: AboutCase) -> bool:
+    """Keep a waiting e-mail from leaving. False when a worker has it, or it has left."""
+    waiting = Email.objects.filter(pk=email.pk, state=Email.State.WAITING, claim=None)
+    return bool(waiting.update(state=Email.State.STOPPED, due_at=None))
+
+
+def waiting_for(case: Case, purpose: str) -> Email | None:
+    """The e-mail of this purpose that has not left yet, if there is one."""
+    return Email.objects.filter(
+        case_label=case.case_label,
+        case_id=case.pk,
+        purpose=purpose,
+        state=Email.State.WAITING,
+    ).first()

@@ -1,0 +1,229 @@
+"""Due rows and who works on them: the database is the truth, Celery only the doorbell.
+
+A row is due when its queue's condition holds and `due_at` has come. Workers claim rows with one
+conditional UPDATE and hold them for a lease; losing, delaying or doubling a message costs time only.
+"""
+
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from celery import current_app
+from django.apps import apps
+from django.db import models, transaction
+from django.db.models import F, Q
+
+log = structlog.get_logger(__name__)
+
+RING_AGAIN_AFTER = timedelta(seconds=10)
+SWEEP_LIMIT = 200
+BACK_OFF_SECONDS = (5, 15, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class ClaimLost(Exception):
+    """The claim is no longer ours: the lease ran out, or a person moved the case on meanwhile."""
+
+
+class QueueRow(models.Model):
+    """A row that a worker may have to do something about. Columns belong to this module alone."""
+
+    due_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
+    rung_at = models.DateTimeField(null=True, blank=True, editable=False)
+    claim = models.UUIDField(null=True, blank=True, db_index=True, editable=False)
+    claimed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    claimed_until = models.DateTimeField(null=True, blank=True, editable=False)
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+FREE: dict[str, Any] = {"claim": None, "claimed_at": None, "claimed_until": None}
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Work of one kind: the rows it takes, the task that does it, its lease and its patience.
+
+    `once` marks work that must not be repeated: its rows are claimed a single time, and a claim
+    that was not settled within its lease is given to `abandoned_task`, never claimed again.
+    """
+
+    name: str
+    model_label: str
+    ready: Q
+    lease: timedelta = timedelta(seconds=60)
+    limit: int = 40
+    once: bool = False
+    abandoned_task: str = ""
+
+    def rows(self) -> models.QuerySet[Any]:
+        """All rows that this queue's condition takes, due or not."""
+        return apps.get_model(self.model_label)._default_manager.filter(self.ready)
+
+    def free(self, now: datetime) -> models.QuerySet[Any]:
+        """Rows that are due and that nobody holds."""
+        free = Q(claim=None) if self.once else Q(claim=None) | Q(claimed_until__lt=now)
+        return self.rows().filter(free, due_at__lte=now)
+
+    def abandoned(self, now: datetime) -> models.QuerySet[Any]:
+        """Rows whose worker stopped without settling its claim."""
+        return self.rows().filter(claim__isnull=False, claimed_until__lt=now)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One worker's hold on one row. `interrupted` tells when an earlier worker was cut off."""
+
+    queue: Queue
+    pk: int
+    token: uuid.UUID
+    attempts: int
+    interrupted: datetime | None = None
+
+    def row(self) -> Any:
+        """Read the claimed row."""
+        return apps.get_model(self.queue.model_label)._default_manager.get(pk=self.pk)
+
+
+_queues: dict[str, Queue] = {}
+
+
+def register(queue: Queue) -> Queue:
+    """Make a queue known to the sweep; its name is the name of the task that works on it."""
+    _queues[queue.name] = queue
+    return queue
+
+
+def all_queues() -> tuple[Queue, ...]:
+    """Every registered queue in the order of names."""
+    return tuple(_queues[name] for name in sorted(_queues))
+
+
+def due(queue: Queue, pk: int, *, now: datetime, at: datetime | None = None) -> None:
+    """Say that a row is due (now, or at a later time) and ring the bell when this commits.
+
+    Call it in the transaction that gives the row its new state. It restarts the count of attempts.
+    """
+    at = at or now
+    rung_at = now if at <= now else None
+    queue.rows().filter(pk=pk).update(due_at=at, rung_at=rung_at, attempts=0, **FREE)
+    if at <= now:
+        transaction.on_commit(lambda: ring(queue.name, pk))
+
+
+def ring(task: str, pk: int) -> None:
+    """Tell a worker by task name. A bell that cannot be rung is found by the sweep."""
+    try:
+        current_app.send_task(task, args=[pk], ignore_result=True)
+    except Exception as problem:
+        log.warning("bell_not_rung", task=task, pk=pk, problem=type(problem).__name__)
+
+
+def claim(queue: Queue, pk: int, *, now: datetime) -> Claim | None:
+    """Take one due row for the length of the lease, or return None when it is not to be had."""
+    taken = _take(queue, queue.free(now).filter(pk=pk), now)
+    return taken[0] if taken else None
+
+
+def claim_batch(queue: Queue, size: int, *, now: datetime) -> list[Claim]:
+    """Take up to `size` due rows in one statement, oldest first."""
+    oldest = list(queue.free(now).order_by("due_at", "pk").values_list("pk", flat=True)[:size])
+    return _take(queue, queue.free(now).filter(pk__in=oldest), now) if oldest else []
+
+
+def _take(queue: Queue, rows: models.QuerySet[Any], now: datetime) -> list[Claim]:
+    token = uuid.uuid4()
+    before = dict(rows.exclude(claim=None).values_list("pk", "claimed_at"))
+    won = models.QuerySet.update(
+        rows,
+        claim=token,
+        claimed_at=now,
+        claimed_until=now + queue.lease,
+        attempts=F("attempts") + 1,
+    )
+    if not won:
+        return []
+    mine = queue.rows().filter(claim=token).values_list("pk", "attempts").order_by("pk")
+    return [Claim(queue, pk, token, attempts, before.get(pk)) for pk, attempts in mine]
+
+
+def settle(claim: Claim, *, due_at: datetime | None = None, keep_attempts: bool = False) -> None:
+    """Give a row back: done, or due again at a time. Raises `ClaimLost` when it is not ours.
+
+    Call it in the transaction that records the result, before anything else is written.
+    """
+    fields: dict[str, Any] = {**FREE, "due_at": due_at, "rung_at": None}
+    if not keep_attempts:
+        fields["attempts"] = 0
+    if not claim.queue.rows().filter(pk=claim.pk, claim=claim.token).update(**fields):
+        raise ClaimLost(f"{claim.queue.name} {claim.pk}")
+
+
+def retry_at(claim: Claim, *, now: datetime, after: float | None = None) -> datetime | None:
+    """When to try again after this attempt (seconds grow, with jitter), None at the limit."""
+    if claim.attempts >= claim.queue.limit:
+        return None
+    step = BACK_OFF_SECONDS[min(claim.attempts, len(BACK_OFF_SECONDS)) - 1]
+    wait = max(step, after or 0) * random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
+    return now + timedelta(seconds=min(wait, 6 * 3600))
+
+
+def wake(queue: Queue, *, now: datetime, after: timedelta = timedelta(seconds=10)) -> int:
+    """Bring rows that wait after a failure forward: the party answers again. Returns how many."""
+    waiting = queue.rows().filter(claim=None, attempts__gt=0, due_at__gt=now + after)
+    return waiting.update(due_at=now + after, rung_at=None)
+
+
+def sweep(*, now: datetime) -> int:
+    """Ring for every due row whose bell was lost or is old. Returns how many were rung."""
+    return sum(_sweep_one(queue, now) for queue in all_queues())
+
+
+def _sweep_one(queue: Queue, now: datetime) -> int:
+    old = Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN_AFTER)
+    pks = list(
+        queue.free(now).filter(old).order_by("due_at").values_list("pk", flat=True)[:SWEEP_LIMIT]
+    )
+    if pks:
+        queue.rows().filter(pk__in=pks).update(rung_at=now)
+    for pk in pks:
+        ring(queue.name, pk)
+    return len(pks) + _sweep_abandoned(queue, now)
+
+
+def _sweep_abandoned(queue: Queue, now: datetime) -> int:
+    if not queue.once:
+        return 0
+    pks = list(queue.abandoned(now).values_list("pk", flat=True)[:SWEEP_LIMIT])
+    for pk in pks:
+        ring(queue.abandoned_task, pk)
+    return len(pks)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a queue stands, for the health page."""
+
+    name: str
+    waiting: int
+    overdue: int
+    claimed: int
+    oldest: datetime | None
+
+
+def standings(*, now: datetime) -> Iterator[Standing]:
+    """Count each queue's rows: one query a queue. Overdue means due for over a minute, unclaimed."""
+    late = Q(due_at__lt=now - timedelta(minutes=1), claim=None)
+    for queue in all_queues():
+        counts = queue.rows().aggregate(
+            waiting=models.Count("pk", filter=Q(due_at__isnull=False, claim=None)),
+            overdue=models.Count("pk", filter=late),
+            claimed=models.Count("pk", filter=Q(claim__isnull=False)),
+            oldest=models.Min("due_at", filter=Q(claim=None, due_at__lte=now)),
+        )
+        yield Standing(queue.name, **counts)

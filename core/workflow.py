@@ -1,0 +1,310 @@
+"""The transition table is the workflow: statuses, who may move a case, and the one way to do it.
+
+`move()` is a conditional UPDATE plus an append-only StatusChange in the caller's transaction. It
+never changes the object in memory: what was read stays as it was read, also after a rollback.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models, transaction
+
+from core.queue import FREE, QueueRow
+
+if TYPE_CHECKING:
+    from core.models import StatusChange, User
+
+
+class Who(StrEnum):
+    """Who makes a move: a member of staff, the portal by itself, or the customer."""
+
+    PERSON = "a person"
+    PORTAL = "the portal"
+    CUSTOMER = "the customer"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something, as it is recorded. Only members of staff have a user."""
+
+    name: str
+    who: Who
+    user: "User | None" = None
+
+
+PORTAL = Actor("the portal", Who.PORTAL)
+CUSTOMER = Actor("the customer", Who.CUSTOMER)
+
+
+def actor_for(user: "User") -> Actor:
+    """The actor for a signed-in member of staff."""
+    return Actor(user.get_full_name() or user.get_username(), Who.PERSON, user)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of a transition table. `label` is the button: a verb and its object."""
+
+    name: str
+    sources: tuple[str, ...]
+    target: str
+    label: str
+    who: Who
+    permission: str = ""
+    needs_note: bool = False
+    primary: bool = False
+    button: bool = True
+
+
+class NotAllowed(Exception):
+    """This person (or the portal) may not make this move."""
+
+
+class Conflict(Exception):
+    """The case is not where it was: somebody was faster. `status` is where it stands now."""
+
+    def __init__(self, sentence: str, *, status: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.status = status
+
+
+class StatusIsGuarded(TypeError):
+    """Code tried to write a status without `move()`."""
+
+
+class CaseQuerySet(models.QuerySet[Any]):
+    """Refuses every way around `move()`."""
+
+    def update(self, **fields: Any) -> int:
+        """Update other columns; a status is refused."""
+        _refuse(fields)
+        return super().update(**fields)
+
+    async def aupdate(self, **fields: Any) -> int:
+        """Update other columns; a status is refused."""
+        _refuse(fields)
+        return await super().aupdate(**fields)
+
+    def bulk_update(
+        self, objs: Iterable[Any], fields: Sequence[str], batch_size: Any = None
+    ) -> int:
+        """Update other columns of many rows; a status is refused."""
+        _refuse(fields)
+        return super().bulk_update(objs, fields, batch_size=batch_size)
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Create many cases, each at its first status; an upsert of the status is refused."""
+        objs = list(objs)
+        _refuse(kwargs.get("update_fields") or ())
+        for case in objs:
+            case.refuse_other_first_status()
+        return super().bulk_create(objs, *args, **kwargs)
+
+
+def _refuse(fields: Iterable[str]) -> None:
+    if {"status", "status_at"} & set(fields):
+        raise StatusIsGuarded("A status changes through core.workflow.move() alone.")
+
+
+class Case(QueueRow):
+    """A piece of work that people follow. Desks add their columns, `Status` and `TRANSITIONS`."""
+
+    reference = models.CharField(max_length=20, unique=True, editable=False)
+    status = models.CharField(max_length=20, db_index=True, editable=False)
+    status_at = models.DateTimeField(editable=False)
+    why = models.CharField("why it is there", max_length=300, blank=True, editable=False)
+    due_by = models.DateTimeField("promised by", null=True, blank=True, editable=False)
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        editable=False,
+    )
+    created_at = models.DateTimeField(editable=False, db_index=True)
+
+    objects = CaseQuerySet.as_manager()
+
+    Status: ClassVar[type[models.TextChoices]]
+    FIRST: ClassVar[str]
+    TRANSITIONS: ClassVar[tuple[Transition, ...]]
+    TAGS: ClassVar[dict[str, str]]
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @classmethod
+    def from_db(cls, db: Any, field_names: Any, values: Any) -> Self:
+        """Remember the status as read, so `save()` can refuse a changed one."""
+        case = super().from_db(db, field_names, values)
+        case._status_read = case.__dict__.get("status")
+        return case
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save other columns; a changed status is refused."""
+        if self._state.adding:
+            self.refuse_other_first_status()
+        elif self.__dict__.get("status") != getattr(self, "_status_read", None):
+            raise StatusIsGuarded("A status changes through core.workflow.move() alone.")
+        super().save(*args, **kwargs)
+        self._status_read = self.__dict__.get("status")
+
+    def refuse_other_first_status(self) -> None:
+        """Raise unless a new case starts where its table starts."""
+        if self.status != self.FIRST:
+            raise StatusIsGuarded(f"A new case starts as {self.FIRST}.")
+
+    @property
+    def case_label(self) -> str:
+        """The model's name in links from core's logs: "seg.application"."""
+        return self._meta.label_lower
+
+    @property
+    def status_label(self) -> str:
+        """The status as people read it."""
+        return str(self.Status(self.status).label)
+
+    @property
+    def tag(self) -> str:
+        """The tag's kind for this status: good, look, bad, busy, idle or unknown."""
+        return self.TAGS[self.status]
+
+
+def transition(model: type[Case], name: str) -> Transition:
+    """The row of the table with this name. Raises KeyError."""
+    for row in model.TRANSITIONS:
+        if row.name == name:
+            return row
+    raise KeyError(name)
+
+
+def allowed_moves(case: Case, user: "User") -> list[Transition]:
+    """The moves this person may make now: what templates turn into buttons."""
+    return [
+        row
+        for row in case.TRANSITIONS
+        if row.button
+        and row.who is Who.PERSON
+        and case.status in row.sources
+        and user.has_perm(row.permission)
+    ]
+
+
+def move(
+    case: Case,
+    name: str,
+    *,
+    by: Actor,
+    now: datetime,
+    note: str = "",
+    confirmation: str | None = None,
+    **fields: Any,
+) -> "StatusChange":
+    """Move a case along one transition and record who did it, when and why.
+
+    `fields` are other columns set in the same UPDATE. A move takes the row out of its queue; the
+    caller says what is due next. `confirmation` is a check page's one-time token. Raises
+    `NotAllowed`, `Conflict`; must be called inside a transaction.
+    """
+    row = transition(type(case), name)
+    _refuse(fields)
+    _check_actor(row, by, note)
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("move() belongs inside a transaction.")
+    here = models.Q(pk=case.pk, status=case.status, status_at=case.status_at)
+    if case.status not in row.sources or not _update(case, here, row, now, fields):
+        raise _conflict(case)
+    return _record(case, row, by=by, now=now, note=note, confirmation=confirmation)
+
+
+def _check_actor(row: Transition, by: Actor, note: str) -> None:
+    if row.who is not by.who:
+        raise NotAllowed(f"“{row.label}” is made by {row.who.value}, not by {by.who.value}.")
+    if by.user is not None and not by.user.has_perm(row.permission):
+        raise NotAllowed(f"Your role does not allow “{row.label}”.")
+    if row.needs_note and not note.strip():
+        raise NotAllowed(f"“{row.label}” needs a reason.")
+
+
+def _update(
+    case: Case, here: models.Q, row: Transition, now: datetime, fields: dict[str, Any]
+) -> int:
+    rows = type(case)._default_manager.filter(here)
+    columns = {"due_at": None, "attempts": 0, **FREE, **fields}
+    return models.QuerySet.update(rows, status=row.target, status_at=now, **columns)
+
+
+def _record(
+    case: Case, row: Transition, *, by: Actor, now: datetime, **rest: Any
+) -> "StatusChange":
+    from core.models import StatusChange
+
+    return StatusChange.objects.create(
+        case_label=case.case_label,
+        case_id=case.pk,
+        reference=case.reference,
+        move=row.name,
+        from_status=case.status,
+        to_status=row.target,
+        by=by.user,
+        by_name=by.name,
+        at=now,
+        **rest,
+    )
+
+
+def _conflict(case: Case) -> Conflict:
+    from core.models import StatusChange
+
+    last = StatusChange.objects.for_case(case).order_by("-at", "-pk").first()
+    current = type(case)._default_manager.values_list("status", flat=True).get(pk=case.pk)
+    label = type(case).Status(current).label
+    who = f"{last.by_name} moved it to “{label}”" if last else f"It is “{label}” now"
+    return Conflict(
+        f"{case.reference} has changed meanwhile: {who}. Nothing was done.",
+        status=current,
+    )
+
+
+def opened(case: Case, *, by: Actor, now: datetime, note: str = "") -> "StatusChange":
+    """Record the start of a new case in its history."""
+    from core.models import StatusChange
+
+    return StatusChange.objects.create(
+        case_label=case.case_label,
+        case_id=case.pk,
+        reference=case.reference,
+        move="open",
+        from_status="",
+        to_status=case.status,
+        by=by.user,
+        by_name=by.name,
+        at=now,
+        note=note,
+    )
+
+
+def mermaid(model: type[Case]) -> str:
+    """Draw the table as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {model.FIRST}"]
+    lines += [f"    {status.value} : {status.label}" for status in model.Status]
+    for row in model.TRANSITIONS:
+        lines += [f"    {s} --> {row.target} : {row.label} ({row.who.value})" for s in row.sources]
+    return "\n".join(lines) + "\n"
+
+
+def case_models() -> list[type[Case]]:
+    """Every case model of the installed desks, by label."""
+    from django.apps import apps
+
+    found = [model for model in apps.get_models() if issubclass(model, Case)]
+    return sorted(found, key=lambda model: model._meta.label)

@@ -1,0 +1,272 @@
+"""The faults that can be switched on for a party, and the board that counts them down.
+
+A fault spoils the answer, its delivery, or both. The board is a queue: the oldest fault that
+matches a call is taken, and is gone when its number of calls is used up.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox import delivery
+from sandbox.delivery import Deliver, Settings
+from sandbox.exchange import Answer, BadRequest, Request, as_json, html_answer, json_answer
+from sandbox.party import Party
+from sandbox.store import Store
+
+BIG = 10_000_000
+LONGEST = 600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a fault can work with when it spoils an answer."""
+
+    party: Party
+    request: Request
+    settings: Settings
+    usual: Callable[[], Answer]
+    port: int
+
+    def good(self) -> Answer:
+        """Give the usual answer if it is a good one, else some good answer of this party."""
+        usual = self.usual()
+        if usual.status == 200:
+            return usual
+        return self.party.good_answer(self.request, another=False)
+
+
+Spoil = Callable[[Scene], Answer]
+
+
+def as_usual(scene: Scene) -> Answer:
+    """Leave the answer as it is."""
+    return scene.usual()
+
+
+def stranger(scene: Scene) -> Answer:
+    """Refuse the credentials, whatever they are."""
+    return scene.party.stranger()
+
+
+def no_such_call(scene: Scene) -> Answer:
+    """Know no such call."""
+    return scene.party.no_such_call()
+
+
+def too_many(scene: Scene) -> Answer:
+    """Ask the caller to wait."""
+    wait = (("Retry-After", str(scene.settings.retry_after)),)
+    return Answer(429, b'{"Message": "Too many requests"}', headers=wait)
+
+
+def broken(scene: Scene) -> Answer:
+    """Fail inside."""
+    return json_answer({"Message": "An error has occurred."}, 500)
+
+
+def page(scene: Scene) -> Answer:
+    """Send a web page with 200, as a gateway or a maintenance notice does."""
+    return html_answer("<!doctype html><title>Maintenance</title><h1>Back soon</h1>")
+
+
+def truncated(scene: Scene) -> Answer:
+    """End the JSON in the middle; the length is that of what is sent."""
+    good = scene.good()
+    return Answer(good.status, good.body[: len(good.body) // 2], good.content_type)
+
+
+def wrong_types(scene: Scene) -> Answer:
+    """Turn texts into numbers and numbers into texts."""
+    return json_answer(_swapped(json.loads(scene.good().body)))
+
+
+def _swapped(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _swapped(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_swapped(item) for item in content]
+    if isinstance(content, str):
+        return 17
+    return content if content is None else f"about {content}"
+
+
+def big(scene: Scene) -> Answer:
+    """Send a good answer with ten megabytes of padding in it."""
+    content = json.loads(scene.good().body)
+    return json_answer({"Padding": "x" * BIG, **(content if isinstance(content, dict) else {})})
+
+
+def elsewhere(scene: Scene) -> Answer:
+    """Send the caller to another host name; a caller who follows shows up in the log."""
+    location = f"http://localhost:{scene.port}/{scene.party.name}/elsewhere"
+    return Answer(302, b"", headers=(("Location", location),))
+
+
+def another(scene: Scene) -> Answer:
+    """Answer about something else than was asked."""
+    return scene.party.good_answer(scene.request, another=True)
+
+
+def nothing(scene: Scene) -> Answer:
+    """Send 200 with an empty body."""
+    return Answer(200, b"")
+
+
+def bad_request(scene: Scene) -> Answer:
+    """Send 400 with a JSON body."""
+    return json_answer({"Message": "The supplied parameter yielded no results"}, 400)
+
+
+def bad_request_page(scene: Scene) -> Answer:
+    """Send 400 with an HTML body, as a gateway in front of the party does."""
+    return html_answer("<!doctype html><title>400</title><h1>Bad request</h1>", 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way of going wrong."""
+
+    title: str
+    spoil: Spoil = as_usual
+    deliver: Deliver = delivery.whole
+    seconds: float = 0.0
+    counted: bool = True
+    unread: bool = False
+
+
+FAULTS: Mapping[str, Fault] = {
+    "slow": Fault("Slow: waits before it answers", deliver=delivery.slow, seconds=5.0),
+    "drip": Fault("Drips the body, a byte at a time", deliver=delivery.drip, seconds=1.0),
+    "drip_all": Fault("Drips headers and body", deliver=delivery.drip_all, seconds=1.0),
+    "hang": Fault("Hangs: reads, never answers", deliver=delivery.hang, seconds=120.0),
+    "401": Fault("401, credentials refused", stranger),
+    "404": Fault("404, no such call", no_such_call),
+    "429": Fault("429 with Retry-After", too_many),
+    "500": Fault("500", broken),
+    "400": Fault("400 with a JSON body", bad_request),
+    "400_html": Fault("400 with an HTML body", bad_request_page),
+    "html": Fault("HTML page with 200", page),
+    "empty": Fault("200 with an empty body", nothing),
+    "truncated": Fault("Truncated JSON with 200", truncated),
+    "cut": Fault("Half the promised body, then closes", deliver=delivery.cut),
+    "wrong_types": Fault("Wrong types with 200", wrong_types),
+    "wrong_number": Fault("Answers about another number", another),
+    "big": Fault("10 MB body", big),
+    "redirect": Fault("302 to elsewhere", elsewhere),
+    "reset": Fault("Resets after the request was read", deliver=delivery.reset),
+    "close": Fault("Closes without reading", deliver=delivery.unread, unread=True),
+    "refuse": Fault("Refuses connections on its own port", counted=False, unread=True),
+}
+
+
+@dataclass(slots=True)
+class Switched:
+    """A fault that is on: for which party, how many calls more (None: until off), which calls."""
+
+    id: int
+    party: str
+    fault: str
+    calls_left: int | None
+    settings: Settings
+    match: str
+    since: str
+
+    def shown(self) -> dict[str, Any]:
+        """Give it as JSON shows it."""
+        return {**asdict(self), "title": FAULTS[self.fault].title}
+
+
+class FaultBoard:
+    """The faults that are on, oldest first, kept in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._on = [
+            Switched(**{**dict(row), "settings": Settings(**json.loads(row["settings"]))})
+            for row in store.run("select * from fault order by id")
+        ]
+
+    def listed(self, party: str = "") -> list[Switched]:
+        """Give the faults that are on."""
+        with self._lock:
+            return [switched for switched in self._on if party in ("", switched.party)]
+
+    def refuses(self, party: str) -> bool:
+        """Is this party to refuse connections?"""
+        return any(switched.fault == "refuse" for switched in self.listed(party))
+
+    def switch_on(
+        self,
+        party: str,
+        fault: str,
+        *,
+        calls: int | None = None,
+        seconds: float | None = None,
+        retry_after: int = 30,
+        match: str = "",
+    ) -> Switched:
+        """Switch a fault on for so many calls, or until it is switched off; raises BadRequest."""
+        known = FAULTS.get(fault)
+        if known is None:
+            raise BadRequest(f"There is no fault {fault!r}. Known: {', '.join(FAULTS)}.")
+        if calls is not None and not known.counted:
+            raise BadRequest("Refused connections cannot be counted: leave the calls empty.")
+        settings = Settings(known.seconds if seconds is None else seconds, retry_after)
+        return self._add(party, fault, calls, settings, match)
+
+    def _add(
+        self, party: str, fault: str, calls: int | None, settings: Settings, match: str
+    ) -> Switched:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._lock:
+            rows = self._store.run(
+                "insert into fault (party, fault, calls_left, settings, match, since)"
+                " values (?, ?, ?, ?, ?, ?) returning id",
+                *(party, fault, calls, as_json(asdict(settings)), match, since),
+            )
+            number = int(rows[0]["id"]) if rows else 0
+            switched = Switched(number, party, fault, calls, settings, match, since)
+            self._on.append(switched)
+        return switched
+
+    def switch_off(self, party: str = "", number: int | None = None) -> int:
+        """Switch off one fault, a party's faults, or all; give how many."""
+        with self._lock:
+            gone = [
+                switched
+                for switched in self._on
+                if party in ("", switched.party) and number in (None, switched.id)
+            ]
+            for switched in gone:
+                self._drop(switched)
+        return len(gone)
+
+    def take(self, party: str, target: str, *, unread: bool = False) -> Switched | None:
+        """Take the oldest fault for this call and count it; `unread` before the call is read."""
+        with self._lock:
+            waiting = (one for one in self._on if one.party == party and one.match in target)
+            switched = next(waiting, None)
+            if switched is None or FAULTS[switched.fault].unread is not unread:
+                return None
+            self._count(switched)
+        return switched
+
+    def _count(self, switched: Switched) -> None:
+        if switched.calls_left is None:
+            return
+        switched.calls_left -= 1
+        if switched.calls_left <= 0:
+            self._drop(switched)
+        else:
+            self._store.run(
+                "update fault set calls_left=? where id=?", switched.calls_left, switched.id
+            )
+
+    def _drop(self, switched: Switched) -> None:
+        self._on.remove(switched)
+        self._store.run("delete from fault where id=?", switched.id)

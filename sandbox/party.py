@@ -1,0 +1,64 @@
+"""What the sandbox needs to know of a party in order to play it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sandbox.exchange import Answer, Request, Route
+from sandbox.store import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One fixed record of a party, as the control page shows it."""
+
+    key: str
+    purpose: str
+    facts: str
+    state: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeForm:
+    """The form with which the control page changes a record of a party."""
+
+    url: str
+    field: str
+    choices: tuple[tuple[str, str], ...]
+
+
+class Party(Protocol):
+    """An outside party: its calls, its credentials, its records and its control calls."""
+
+    name: str
+    title: str
+    notes: str
+    secret_headers: frozenset[str]
+    change_form: ChangeForm
+
+    def open(self, shelf: Shelf) -> None:
+        """Take the part of the store that belongs to this party."""
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """The calls of its specification, below `/<name>`."""
+
+    @property
+    def controls(self) -> Sequence[Route]:
+        """Its own calls below `/control`."""
+
+    def knows(self, request: Request) -> bool | None:
+        """Are the credentials right? None where the party asks for none."""
+
+    def stranger(self) -> Answer:
+        """What it says to a caller whose credentials are wrong."""
+
+    def no_such_call(self) -> Answer:
+        """What it says to a path that it does not have."""
+
+    def good_answer(self, request: Request, *, another: bool) -> Answer:
+        """A good answer to this request, or a good answer to somebody else's."""
+
+    def exhibits(self) -> Sequence[Exhibit]:
+        """Its fixed records with their purposes."""

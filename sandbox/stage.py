@@ -1,0 +1,104 @@
+"""The parties, their faults and their log together: one call to a party from start to end."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sandbox.delivery import Delivered, Settings, Wire
+from sandbox.exchange import Answer, Request, run_route
+from sandbox.faults import FAULTS, Fault, FaultBoard, Scene, Switched
+from sandbox.party import Party
+from sandbox.store import Shelf, Store
+
+AS_IT_SHOULD_BE = Fault("As the specification says")
+ALWAYS_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a party can be reached: below the shared address, and on a port of its own."""
+
+    shared_url: str
+    own_url: str
+
+
+class Stage:
+    """Everything that outlives a single call."""
+
+    def __init__(self, store: Store, parties: Sequence[Party]) -> None:
+        self.store = store
+        self.parties = {party.name: party for party in parties}
+        self.board = FaultBoard(store)
+        self.places: dict[str, Place] = {}
+        self.port = 0
+        self.sync_doors: Callable[[], None] = lambda: None
+        for party in parties:
+            party.open(Shelf(store, party.name))
+
+    def party_of(self, target: str) -> Party | None:
+        """Find the party that a request target such as /registry/... is for."""
+        first, _, _ = target.removeprefix("/").partition("/")
+        return self.parties.get(first.partition("?")[0])
+
+    def take_unread(self, party: Party, method: str, target: str) -> Switched | None:
+        """Take a fault that strikes before the request is read, and log the call."""
+        switched = self.board.take(party.name, target, unread=True)
+        if switched is not None:
+            number = self.store.log_received(
+                party=party.name,
+                method=method,
+                path=target,
+                headers={},
+                body=b"",
+                credentials=None,
+                fault=switched.fault,
+            )
+            self.store.log_answered(number, None, False, 0.0)
+        return switched
+
+    def perform(self, party: Party, request: Request, target: str, wire: Wire) -> None:
+        """Answer one call to a party, as it should be or with the fault that is on."""
+        switched = self.board.take(party.name, target)
+        fault = FAULTS[switched.fault] if switched else AS_IT_SHOULD_BE
+        settings = switched.settings if switched else Settings()
+        usual = partial(usual_answer, party, request)
+        scene = Scene(party, request, settings, usual, self.port)
+        number = self.store.log_received(
+            party=party.name,
+            method=request.method,
+            path=target,
+            headers=masked(request.headers.items(), party.secret_headers),
+            body=request.body,
+            credentials=party.knows(request),
+            fault=switched.fault if switched else None,
+        )
+        began = time.monotonic()
+        delivered = Delivered(None, False)
+        try:
+            delivered = fault.deliver(wire, partial(fault.spoil, scene), settings)
+        finally:
+            took = time.monotonic() - began
+            self.store.log_answered(number, delivered.status, delivered.written, took)
+
+    def reset(self) -> None:
+        """Forget every change, fault and log row."""
+        self.board.switch_off()
+        self.store.forget()
+        self.sync_doors()
+
+
+def usual_answer(party: Party, request: Request) -> Answer:
+    """Give what the party says by its specification: no such call, stranger, or the answer."""
+    known = any(route.match(request.method, request.path) is not None for route in party.routes)
+    if not known:
+        return party.no_such_call()
+    if party.knows(request) is False:
+        return party.stranger()
+    return run_route(party.routes, request) or party.no_such_call()
+
+
+def masked(headers: Sequence[tuple[str, str]], secret: frozenset[str]) -> Mapping[str, str]:
+    """Give the headers with the values of secret ones taken out."""
+    hidden = secret | ALWAYS_SECRET
+    return {name: "(masked)" if name.lower() in hidden else value for name, value in headers}

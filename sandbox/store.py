@@ -1,0 +1,204 @@
+"""The sandbox's own file: changes of played records, faults, and the log of what was received.
+
+One SQLite file, never the portal's database. One connection, one lock: calls come from threads.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+SCHEMA = """
+create table if not exists record (
+    party text not null, key text not null, fields text not null default '{}',
+    calls integer not null default 0, primary key (party, key)
+);
+create table if not exists fault (
+    id integer primary key autoincrement, party text not null, fault text not null,
+    calls_left integer, settings text not null, match text not null, since text not null
+);
+create table if not exists log (
+    id integer primary key autoincrement, at text not null, party text not null,
+    method text not null, path text not null, headers text not null, body text not null,
+    credentials integer, fault text, status integer, written integer, duration_ms integer
+);
+create index if not exists log_party on log (party, id);
+"""
+LOG_KEPT = 20_000
+BODY_KEPT = 100_000
+
+
+class Store:
+    """Everything the sandbox remembers between two starts."""
+
+    def __init__(self, path: Path | str) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Condition()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        self._closed = False
+        self._waiting_allowed = True
+        for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=5000"):
+            self._connection.execute(f"pragma {pragma}")
+        self._connection.executescript(SCHEMA)
+
+    def run(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one statement and give its rows; nothing happens once the store is closed."""
+        with self._lock:
+            return [] if self._closed else self._connection.execute(sql, values).fetchall()
+
+    def stop_waiting(self) -> None:
+        """Send everyone away who waits for the log to be complete."""
+        with self._lock:
+            self._waiting_allowed = False
+            self._lock.notify_all()
+
+    def close(self) -> None:
+        """Close the file; a thread that ends late writes nothing."""
+        with self._lock:
+            self._closed = True
+            self._connection.close()
+
+    # Records: what was changed by hand, and how often each was asked for.
+
+    def changes(self, party: str, key: str) -> dict[str, Any]:
+        """Give the changed fields of one record."""
+        rows = self.run("select fields from record where party=? and key=?", party, key)
+        return json.loads(rows[0]["fields"], parse_float=Decimal) if rows else {}
+
+    def change(self, party: str, key: str, fields: Mapping[str, Any]) -> None:
+        """Keep changed fields of one record, beside those changed before."""
+        with self._lock:
+            merged = {**self.changes(party, key), **fields}
+            self.run(
+                "insert into record (party, key, fields) values (?, ?, ?)"
+                " on conflict (party, key) do update set fields=excluded.fields",
+                party,
+                key,
+                json.dumps(merged, default=float),
+            )
+
+    def calls(self, party: str, key: str) -> int:
+        """Give how often a record was asked for."""
+        rows = self.run("select calls from record where party=? and key=?", party, key)
+        return int(rows[0]["calls"]) if rows else 0
+
+    def count_call(self, party: str, key: str) -> int:
+        """Count one more call for a record and give the new count."""
+        rows = self.run(
+            "insert into record (party, key, calls) values (?, ?, 1)"
+            " on conflict (party, key) do update set calls=calls+1 returning calls",
+            party,
+            key,
+        )
+        return int(rows[0]["calls"]) if rows else 0
+
+    # The log: a row when a request was received, completed when its answer was sent.
+
+    def log_received(
+        self,
+        *,
+        party: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        credentials: bool | None,
+        fault: str | None,
+    ) -> int:
+        """Add a request to the log, before it is answered; give its number."""
+        now = time.time()
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
+        text = body[:BODY_KEPT].decode(errors="replace")
+        rows = self._run_and_tell(
+            "insert into log (at, party, method, path, headers, body, credentials, fault)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?) returning id",
+            *(at, party, method, path, json.dumps(dict(headers)), text, credentials, fault),
+        )
+        number = int(rows[0]["id"]) if rows else 0
+        if number % 1000 == 0:
+            self.run("delete from log where id <= ?", number - LOG_KEPT)
+        return number
+
+    def log_answered(self, number: int, status: int | None, written: bool, duration: float) -> None:
+        """Complete a log row: the status sent, and whether every byte was handed over."""
+        self._run_and_tell(
+            "update log set status=?, written=?, duration_ms=? where id=?",
+            *(status, written, round(duration * 1000), number),
+        )
+
+    def _run_and_tell(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock:
+            rows = self.run(sql, *values)
+            self._lock.notify_all()
+        return rows
+
+    def log(
+        self,
+        *,
+        party: str = "",
+        number: str = "",
+        after: int = 0,
+        limit: int = 100,
+        wait: float = 0.0,
+        least: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Give the latest rows, newest first.
+
+        Waits up to `wait` seconds until there are at least `least` and all of them are complete.
+        """
+        ends = time.monotonic() + wait
+        with self._lock:
+            while True:
+                rows = self.run(
+                    "select * from log where party like ? and instr(path || body, ?) and id > ?"
+                    " order by id desc limit ?",
+                    *(party or "%", number, after, limit),
+                )
+                left = ends - time.monotonic()
+                complete = len(rows) >= least and all(row["written"] is not None for row in rows)
+                if complete or left <= 0 or not self._waiting_allowed:
+                    return [_entry(row) for row in rows]
+                self._lock.wait(left)
+
+    def forget(self, *tables: str) -> None:
+        """Empty the named tables."""
+        with self._lock:
+            for table in tables or ("record", "fault", "log"):
+                self.run(f"delete from {table}")
+
+
+def _entry(row: sqlite3.Row) -> dict[str, Any]:
+    entry = dict(row)
+    entry["headers"] = json.loads(row["headers"])
+    for name in ("credentials", "written"):
+        entry[name] = None if row[name] is None else bool(row[name])
+    return entry
+
+
+class Shelf:
+    """The part of the store that belongs to one party."""
+
+    def __init__(self, store: Store, party: str) -> None:
+        self._store = store
+        self._party = party
+
+    def changes(self, key: str) -> dict[str, Any]:
+        """Give the changed fields of one record."""
+        return self._store.changes(self._party, key)
+
+    def change(self, key: str, fields: Mapping[str, Any]) -> None:
+        """Keep changed fields of one record."""
+        self._store.change(self._party, key, fields)
+
+    def calls(self, key: str) -> int:
+        """Give how often a record was asked for."""
+        return self._store.calls(self._party, key)
+
+    def count_call(self, key: str) -> int:
+        """Count one more call for a record and give the new count."""
+        return self._store.count_call(self._party, key)

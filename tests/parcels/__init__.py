@@ -1,0 +1,1 @@
+"""A desk that exists only in tests: parcels that are looked up (READ) and sent (ONCE)."""
