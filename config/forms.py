@@ -42,7 +42,8 @@ class PortalBoundField(BoundField):
     def is_optional(self) -> bool:
         """Say whether the label should add "(optional)"."""
         marked = "optional" in str(self.label).lower()
-        return not (self.field.required or self.is_checkbox or marked)
+        says_itself = marked or self.is_checkbox or isinstance(self.field.widget, forms.Select)
+        return not (self.field.required or says_itself)
 
     @property
     def is_inline(self) -> bool:

@@ -20,18 +20,17 @@ def hide_tokens(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_SHARED = [
+_EVERY_EVENT = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
-    structlog.processors.EventRenamer("event"),
-    hide_tokens,
 ]
+_LOUD = ("core", "seg", "django", "django_structlog", "celery.worker", "celery.beat")
+
 structlog.configure(
     processors=[
         structlog.stdlib.filter_by_level,
-        *_SHARED[:3],
+        *_EVERY_EVENT,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],
     logger_factory=structlog.stdlib.LoggerFactory(),
@@ -58,7 +57,7 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
                     hide_tokens,
                     renderer,
                 ],
-                "foreign_pre_chain": _SHARED[:3],
+                "foreign_pre_chain": _EVERY_EVENT,
             }
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "portal"}},

@@ -6,6 +6,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from core.views import admin_sign_in
+
 urlpatterns = [
     path("", include("core.urls")),
     path("seg/", include("seg.urls")),

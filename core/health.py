@@ -86,10 +86,10 @@ def _party(
 def _state(calls: list[tuple[datetime, str, int | None]]) -> tuple[str, str]:
     if not calls:
         return "idle", "Not asked today"
-    recent = [outcome in GOOD_OUTCOMES for _, outcome, _ in calls[-5:]]
+    recent = [outcome in GOOD_OUTCOMES for _, outcome, _ in calls[-10:]]
     if all(recent):
         return "good", "Answering"
-    if recent[-1]:
+    if any(recent[-5:]):
         return "look", "Unsteady"
     return "bad", "Not answering"
 

@@ -7,22 +7,26 @@ listed headers and body keys survive.
 
 import contextlib
 import hashlib
+import html
 import ipaddress
 import json
+import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Self
+from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ReadTimeoutError
 
+from core.links import hide_tokens
 from core.outcomes import CallRecord, Kind, Outcome, Unavailable, Unexpected, lost
 
 CONNECT_TIMEOUT = 5.0
@@ -33,7 +37,7 @@ KEPT_TEXT = 200_000
 UNREAD_KEPT = 20_000
 REMOVED = "[removed]"
 _KEPT_REPLY_HEADERS = frozenset({"content-type", "content-length", "date", "retry-after", "server"})
-_KEPT_REQUEST_HEADERS = frozenset({"accept", "content-type", "user-agent"})
+_SECRET_KEYS = frozenset({"apikey", "password"})
 
 
 class PlainHttpRefused(ValueError):
@@ -76,13 +80,13 @@ class Reply:
     def retry_after(self) -> float | None:
         """Seconds the party asks us to wait, when it says so in seconds."""
         value = self.headers.get("Retry-After", "")
-        return float(value) if value.isdigit() else None
+        return float(value) if value.isascii() and value.isdigit() else None
 
 
 class _Wire(threading.local):
     """What this thread's present call has done to the network so far."""
 
-    sock: socket.socket | None = None
+    deadline: "_Deadline | None" = None
     sent = False
 
 
@@ -90,15 +94,17 @@ _wire = _Wire()
 
 
 class _Watched(HTTPConnection):
-    """Notes its socket, so the deadline can close it, and whether a request may have left."""
+    """Shows its line to the deadline, and notes whether a request may have left."""
 
-    def connect(self) -> None:
-        super().connect()
-        _wire.sock = self.sock
+    def _new_conn(self) -> socket.socket:
+        line = super()._new_conn()
+        _watch(line)
+        return line
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
-            _wire.sock, _wire.sent = self.sock, True
+            _watch(self.sock)
+            _wire.sent = True
         super().request(*args, **kwargs)
 
     def send(self, payload: Any) -> None:
@@ -108,12 +114,13 @@ class _Watched(HTTPConnection):
         super().send(payload)
 
 
-class _WatchedTls(HTTPSConnection):
+class _WatchedTls(_Watched, HTTPSConnection):
     """The same over TLS: a failed handshake still proves that nothing was sent."""
 
-    connect = _Watched.connect
-    request = _Watched.request
-    send = _Watched.send
+
+def _watch(line: socket.socket) -> None:
+    if _wire.deadline is not None:
+        _wire.deadline.watch(line)
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -157,6 +164,7 @@ class Session:
         """
         attempt = _Attempt(self.party, operation, path_values or {}, query or {}, body)
         if operation.kind is Kind.ONCE:
+            self.close()
             self._requests = self._open()
         return attempt.make(self._requests)
 
@@ -164,7 +172,7 @@ class Session:
         """Close kept connections."""
         self._requests.close()
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -220,23 +228,25 @@ class _Attempt:
         self.url = party.base_url.rstrip("/") + self.line
         self.started_at = datetime.now(UTC)
         self.started = time.monotonic()
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.received = bytearray()
 
     def make(self, session: requests.Session) -> Reply:
-        _wire.sock, _wire.sent = None, False
         deadline = _Deadline(self.party.deadline)
         try:
             with deadline:
-                status, headers, body = self._exchange(session)
+                status = self._exchange(session)
         except (_Failure, requests.RequestException, OSError) as problem:
             raise self._outcome(problem, expired=deadline.expired) from problem
-        call = self._record("answered", status=status, headers=headers, body=body)
+        call = self._record("answered")
         if 300 <= status < 400:
             raise self._not_promised(
                 "The party answered with a redirect, which is never followed.", call
             )
-        return Reply(status, headers, body, call)
+        return Reply(status, self.headers, bytes(self.received), call)
 
-    def _exchange(self, session: requests.Session) -> tuple[int, Mapping[str, str], bytes]:
+    def _exchange(self, session: requests.Session) -> int:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         headers["User-Agent"] = "supplier-portal"
         if self.body is not None:
@@ -250,27 +260,24 @@ class _Attempt:
             allow_redirects=False,
             stream=True,
         ) as reply:
-            return reply.status_code, reply.headers, self._read(reply)
+            self.status, self.headers = reply.status_code, reply.headers
+            self._read(reply)
+            return reply.status_code
 
-    def _read(self, reply: requests.Response) -> bytes:
+    def _read(self, reply: requests.Response) -> None:
         """Read the body up to the limit."""
         if reply.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise _Failure(
                 "The reply is compressed although we asked for plain text.",
                 promised=False,
             )
-        parts: list[bytes] = []
-        size = 0
         for part in reply.iter_content(65_536):
-            size += len(part)
-            if size > self.party.reply_limit:
-                reply.close()
+            self.received += part
+            if len(self.received) > self.party.reply_limit:
                 raise _Failure(
                     f"The reply is larger than {self.party.reply_limit // 1024} kB.",
                     promised=False,
                 )
-            parts.append(part)
-        return b"".join(parts)
 
     def _outcome(self, problem: Exception, *, expired: bool) -> Outcome:
         if isinstance(problem, _Failure) and not problem.promised:
@@ -303,20 +310,14 @@ class _Attempt:
             return f"{name} did not finish its answer within {self.party.deadline:g} seconds."
         if not _wire.sent:
             return f"{name} could not be reached; nothing was sent."
-        if isinstance(problem, requests.Timeout):
+        if isinstance(problem, requests.Timeout) or _timed_out_in_body(problem):
             return f"{name} did not answer within {self.party.read_timeout:g} seconds."
         return f"{name} closed the connection before its answer was complete."
 
-    def _record(
-        self,
-        outcome: str,
-        problem: str = "",
-        *,
-        status: int | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> CallRecord:
-        secrets = [value for value in self.party.secret_headers.values() if value]
+    def _record(self, outcome: str, problem: str = "") -> CallRecord:
+        """Write down what may be kept of this call, also of a reply that broke off."""
+        secrets = [*self.party.secret_headers.values(), *secrets_in(self.body or b"")]
+        body = bytes(self.received)
         kept, unread = keep_body(body, self.operation.keep_reply, secrets)
         sent, _ = keep_body(self.body or b"", self.operation.keep_request, secrets)
         return CallRecord(
@@ -327,11 +328,11 @@ class _Attempt:
             duration_ms=int((time.monotonic() - self.started) * 1000),
             outcome=outcome,
             problem=problem,
-            http_status=status,
-            request_line=f"{self.operation.method} {self.line}",
-            request_headers={name: REMOVED for name in self.party.secret_headers},
+            http_status=self.status,
+            request_line=without(f"{self.operation.method} {self.line}", secrets),
+            request_headers=dict.fromkeys(self.party.secret_headers, REMOVED),
             request_body=sent,
-            reply_headers=keep_headers(headers or {}),
+            reply_headers=keep_headers(self.headers, secrets),
             reply_body=kept,
             reply_unread=unread,
             reply_size=len(body),
@@ -339,38 +340,83 @@ class _Attempt:
         )
 
 
+def _timed_out_in_body(problem: Exception) -> bool:
+    return any(isinstance(reason, ReadTimeoutError) for reason in problem.args)
+
+
 class _Deadline:
-    """Closes the call's socket when the total time is used up, however slowly bytes arrive."""
+    """Ends the call's line when the total time is used up, however slowly bytes arrive.
+
+    It holds a second descriptor of the line, because TLS and a connection that closes before its
+    reply is read give up the first. A line that opens after the end is ended at once.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.expired = False
-        self._thread_wire = _wire.__dict__
-        self._timer = threading.Timer(seconds, self._close)
+        self._line: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
 
     def __enter__(self) -> None:
+        _wire.deadline, _wire.sent = self, False
         self._timer.start()
 
     def __exit__(self, *_: object) -> None:
+        _wire.deadline = None
         self._timer.cancel()
+        self._timer.join()
+        self._let_go()
 
-    def _close(self) -> None:
+    def watch(self, line: socket.socket) -> None:
+        """Take the line of this call, new or kept from an earlier one."""
+        self._let_go()
+        self._line = socket.socket(fileno=os.dup(line.fileno()))
+        if self.expired:
+            self._end()
+
+    def _let_go(self) -> None:
+        if self._line is not None:
+            self._line.close()
+
+    def _expire(self) -> None:
         self.expired = True
-        sock = self._thread_wire.get("sock")
-        if sock is not None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._line is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                self._line.shutdown(socket.SHUT_RDWR)
 
 
 # ---- What may be kept ------------------------------------------------------------------------
 
 
-def keep_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Keep only reply headers on the list."""
-    return {name: value for name, value in headers.items() if name.lower() in _KEPT_REPLY_HEADERS}
+def keep_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
+    """Keep only reply headers on the list, without secrets that the party echoes."""
+    return {
+        name: without(value, secrets)
+        for name, value in headers.items()
+        if name.lower() in _KEPT_REPLY_HEADERS
+    }
 
 
-def keep_body(body: bytes, allowed: frozenset[str], secrets: list[str]) -> tuple[str, str]:
+def secrets_in(body: bytes) -> list[str]:
+    """List the keys and passwords of a JSON request, which a reply may echo."""
+    try:
+        return list(_secret_values(json.loads(body)))
+    except (ValueError, RecursionError):
+        return []
+
+
+def _secret_values(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (str(v) for k, v in value.items() if k.lower() in _SECRET_KEYS and v)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from _secret_values(part)
+
+
+def keep_body(body: bytes, allowed: frozenset[str], secrets: Iterable[str]) -> tuple[str, str]:
     """Split a body into what may be shown and what could not be read (kept encrypted).
 
     A JSON body keeps the values of listed keys; every other value becomes "[removed]". A body that
@@ -379,11 +425,10 @@ def keep_body(body: bytes, allowed: frozenset[str], secrets: list[str]) -> tuple
     if not body:
         return "", ""
     try:
-        document = json.loads(body)
+        kept = json.dumps(_keep(json.loads(body), allowed), ensure_ascii=False, indent=1)
     except (ValueError, RecursionError):
-        return "", _without(body[:UNREAD_KEPT].decode("utf-8", "replace"), secrets)
-    kept = json.dumps(_keep(document, allowed), ensure_ascii=False, indent=1)
-    return _without(kept, secrets)[:KEPT_TEXT], ""
+        return "", without(body.decode("utf-8", "replace"), secrets)[:UNREAD_KEPT]
+    return without(kept, secrets)[:KEPT_TEXT], ""
 
 
 def _keep(value: Any, allowed: frozenset[str]) -> Any:
@@ -399,10 +444,23 @@ def _kept_pairs(pairs: dict[str, Any], allowed: frozenset[str]) -> Iterator[tupl
         if isinstance(value, dict | list):
             yield key[:100], _keep(value, allowed)
         else:
-            yield key[:100], value if key in allowed else REMOVED
+            yield key[:100], _scalar(key, value, allowed)
 
 
-def _without(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
+def _scalar(key: str, value: Any, allowed: frozenset[str]) -> Any:
+    return value if key in allowed and key.lower() not in _SECRET_KEYS else REMOVED
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Take out secrets, the tokens of private links, and what a database cannot store."""
+    text = text.replace("\x00", "").encode("utf-8", "replace").decode()
+    spelt = {way for secret in secrets if secret for way in _spellings(secret)}
+    for secret in sorted(spelt, key=len, reverse=True):
         text = text.replace(secret, REMOVED)
-    return text.replace("\x00", "")
+    return hide_tokens(text)
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    """Spell a secret as it is, and as JSON, an address and a web page would."""
+    as_json = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
+    return secret, *as_json, quote(secret, safe=""), quote_plus(secret), html.escape(secret)

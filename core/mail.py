@@ -70,8 +70,11 @@ def send(claim: queue.Claim, *, now: datetime) -> bool:
     email: Email = claim.row()
     try:
         _message(email).send()
-    except SMTPRecipientsRefused:
-        _give_up(claim, "The mail server refuses this address.")
+    except SMTPRecipientsRefused as problem:
+        _refused(claim, problem, now)
+        return False
+    except ValueError as problem:
+        _give_up(claim, f"The e-mail cannot be written as it stands ({type(problem).__name__}).")
         return False
     except OSError as problem:
         _try_later(claim, type(problem).__name__, now)
@@ -89,6 +92,14 @@ def _message(email: Email) -> EmailMessage:
         to=[email.to],
         headers={"Message-ID": email.message_id, "Auto-Submitted": "auto-generated"},
     )
+
+
+def _refused(claim: queue.Claim, problem: SMTPRecipientsRefused, now: datetime) -> None:
+    """A 5xx is the server's last word about an address, a 4xx asks us to come back."""
+    if all(code >= 500 for code, _ in problem.recipients.values()):
+        _give_up(claim, "The mail server refuses this address.")
+    else:
+        _try_later(claim, type(problem).__name__, now)
 
 
 def _try_later(claim: queue.Claim, problem: str, now: datetime) -> None:

@@ -4,6 +4,7 @@ History is append-only: these rows are written once and refuse to be changed or 
 """
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -45,6 +46,14 @@ class HistoryQuerySet(models.QuerySet[Any]):
         """Refuse."""
         raise Written("The history is append-only.")
 
+    def bulk_create(  # type: ignore[override]
+        self, objs: Iterable[Any], *, update_conflicts: bool = False, **rest: Any
+    ) -> list[Any]:
+        """Add many rows; an upsert is refused."""
+        if update_conflicts:
+            raise Written("The history is append-only.")
+        return super().bulk_create(objs, **rest)
+
     def for_case(self, case: Case) -> "HistoryQuerySet":
         """The rows about one case."""
         return self.filter(case_label=case.case_label, case_id=case.pk)
@@ -78,12 +87,13 @@ class History(AboutCase):
 
     class Meta:
         abstract = True
+        base_manager_name = "objects"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Add the row; refuse to change it."""
         if not self._state.adding:
             raise Written("The history is append-only.")
-        super().save(*args, **kwargs)
+        super().save(*args, **{**kwargs, "force_insert": True})
 
     def delete(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse."""

@@ -108,10 +108,13 @@ def due(queue: Queue, pk: int, *, now: datetime, at: datetime | None = None) -> 
     """Say that a row is due (now, or at a later time) and ring the bell when this commits.
 
     Call it in the transaction that gives the row its new state. It restarts the count of attempts.
+    Work that must not be repeated stays with its claim until `move()` or `settle()` ends that.
     """
     at = at or now
     rung_at = now if at <= now else None
-    queue.rows().filter(pk=pk).update(due_at=at, rung_at=rung_at, attempts=0, **FREE)
+    rows = queue.rows().filter(pk=pk)
+    rows = rows.filter(claim=None) if queue.once else rows
+    rows.update(due_at=at, rung_at=rung_at, attempts=0, **FREE)
     if at <= now:
         transaction.on_commit(lambda: ring(queue.name, pk))
 
@@ -169,7 +172,7 @@ def retry_at(claim: Claim, *, now: datetime, after: float | None = None) -> date
     if claim.attempts >= claim.queue.limit:
         return None
     step = BACK_OFF_SECONDS[min(claim.attempts, len(BACK_OFF_SECONDS)) - 1]
-    wait = max(step, after or 0) * random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
+    wait = max(step * random.uniform(0.9, 1.1), after or 0)  # noqa: S311 - not a secret
     return now + timedelta(seconds=min(wait, 6 * 3600))
 
 
@@ -185,23 +188,20 @@ def sweep(*, now: datetime) -> int:
 
 
 def _sweep_one(queue: Queue, now: datetime) -> int:
+    rung = _ring_old(queue, queue.free(now).order_by("due_at"), queue.name, now)
+    if queue.once:
+        rung += _ring_old(queue, queue.abandoned(now), queue.abandoned_task, now)
+    return rung
+
+
+def _ring_old(queue: Queue, rows: models.QuerySet[Any], task: str, now: datetime) -> int:
+    """Ring for rows whose last bell was not just now. Returns for how many."""
     old = Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN_AFTER)
-    pks = list(
-        queue.free(now).filter(old).order_by("due_at").values_list("pk", flat=True)[:SWEEP_LIMIT]
-    )
+    pks = list(rows.filter(old).values_list("pk", flat=True)[:SWEEP_LIMIT])
     if pks:
         queue.rows().filter(pk__in=pks).update(rung_at=now)
     for pk in pks:
-        ring(queue.name, pk)
-    return len(pks) + _sweep_abandoned(queue, now)
-
-
-def _sweep_abandoned(queue: Queue, now: datetime) -> int:
-    if not queue.once:
-        return 0
-    pks = list(queue.abandoned(now).values_list("pk", flat=True)[:SWEEP_LIMIT])
-    for pk in pks:
-        ring(queue.abandoned_task, pk)
+        ring(task, pk)
     return len(pks)
 
 

@@ -20,6 +20,7 @@ class Entry:
     text: str = ""
     said: str = ""
     url: str = ""
+    url_label: str = ""
 
 
 def timeline(case: Case) -> list[Entry]:
@@ -75,4 +76,11 @@ def _emails(case: Case) -> Iterator[Entry]:
         kind = "bad" if email.state == Email.State.FAILED else "call"
         text = f"to {email.to}. {email.problem}".strip()
         title = f"E-mail “{email.subject}”: {email.get_state_display().lower()}"
-        yield Entry(kind, title, email.created_at, text, url=email.get_absolute_url())
+        yield Entry(
+            kind,
+            title,
+            email.created_at,
+            text,
+            url=email.get_absolute_url(),
+            url_label="See the e-mail",
+        )

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -34,7 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
     groups = [group for desk in found for group in desk.inbox_for(user, only_mine=only_mine)]
     tiles = [desk.tile_for(user) for desk in found]
     context = {
-        "greeting_line": _greeting(groups, now),
+        "greeting_line": _greeting(tiles, groups, now),
         "tiles": tiles,
         "groups": [*_alarm_group(user), *groups],
         "parties": health.parties(user, now=now),
@@ -45,10 +47,12 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "core/home.html", context)
 
 
-def _greeting(groups: list[desks.InboxGroup], now: datetime) -> str:
+def _greeting(
+    tiles: list[desks.Tile], groups: list[desks.InboxGroup], now: datetime
+) -> str:
     today = f"{timezone.localtime(now):%A %-d %B %Y, %H:%M}."
     late = sum(item.overdue for group in groups for item in group.items)
-    total = sum(group.count for group in groups)
+    total = sum(tile.big for tile in tiles)
     if not total:
         return f"{today} Nothing waits."
     things = "One thing is" if total == 1 else f"{total} things are"
@@ -250,6 +254,14 @@ def readyz(request: HttpRequest) -> HttpResponse:
     ok = all(one.ok for one in found)
     body = {"ready": ok, "checks": {one.name.lower(): one.text for one in found}}
     return JsonResponse(body, status=200 if ok else 503)
+
+
+@login_not_required
+def admin_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """Send people to the one sign-in page; who is signed in already has no right to the tables."""
+    if request.user.is_authenticated:
+        raise PermissionDenied("Your role does not include the reference tables.")
+    return redirect_to_login(request.GET.get("next", "/admin/"))
 
 
 # ---- Error pages ---------------------------------------------------------------------------------------

@@ -97,13 +97,18 @@ class CaseQuerySet(models.QuerySet[Any]):
         _refuse(fields)
         return super().bulk_update(objs, fields, batch_size=batch_size)
 
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+    def bulk_create(  # type: ignore[override]
+        self, objs: Iterable[Any], *, update_fields: Sequence[str] | None = None, **rest: Any
+    ) -> list[Any]:
         """Create many cases, each at its first status; an upsert of the status is refused."""
         objs = list(objs)
-        _refuse(kwargs.get("update_fields") or ())
+        _refuse(update_fields or ())
         for case in objs:
             case.refuse_other_first_status()
-        return super().bulk_create(objs, *args, **kwargs)
+        return super().bulk_create(objs, update_fields=update_fields, **rest)
+
+
+GUARDED = frozenset({"status", "status_at", *(f.name for f in QueueRow._meta.local_fields)})
 
 
 def _refuse(fields: Iterable[str]) -> None:
@@ -138,6 +143,7 @@ class Case(QueueRow):
 
     class Meta:
         abstract = True
+        base_manager_name = "objects"
 
     def __str__(self) -> str:
         return self.reference
@@ -149,14 +155,35 @@ class Case(QueueRow):
         case._status_read = case.__dict__.get("status")
         return case
 
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """Read the row again, and remember the status as read."""
+        super().refresh_from_db(*args, **kwargs)
+        self._status_read = self.__dict__.get("status")
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save other columns; a changed status is refused."""
+        """Save other columns; a changed status is refused.
+
+        An existing row keeps its status and its place in the queue as the database has them, so an
+        object that was read earlier cannot put a later move back.
+        """
         if self._state.adding:
             self.refuse_other_first_status()
+            kwargs["force_insert"] = True
         elif self.__dict__.get("status") != getattr(self, "_status_read", None):
             raise StatusIsGuarded("A status changes through core.workflow.move() alone.")
+        else:
+            kwargs["update_fields"] = self._open_columns(kwargs.get("update_fields"))
         super().save(*args, **kwargs)
         self._status_read = self.__dict__.get("status")
+
+    def _open_columns(self, named: Iterable[str] | None) -> set[str]:
+        """The columns that `save()` may write: those named, or all that were read."""
+        if named is not None:
+            _refuse(named)
+            return set(named)
+        unread = self.get_deferred_fields()
+        fields = (f for f in self._meta.concrete_fields if not f.primary_key)
+        return {f.name for f in fields if f.attname not in unread} - GUARDED
 
     def refuse_other_first_status(self) -> None:
         """Raise unless a new case starts where its table starts."""
@@ -229,7 +256,7 @@ def move(
 def _check_actor(row: Transition, by: Actor, note: str) -> None:
     if row.who is not by.who:
         raise NotAllowed(f"“{row.label}” is made by {row.who.value}, not by {by.who.value}.")
-    if by.user is not None and not by.user.has_perm(row.permission):
+    if row.who is Who.PERSON and (by.user is None or not by.user.has_perm(row.permission)):
         raise NotAllowed(f"Your role does not allow “{row.label}”.")
     if row.needs_note and not note.strip():
         raise NotAllowed(f"“{row.label}” needs a reason.")

@@ -33,12 +33,12 @@ SILENT_AFTER = timedelta(days=14)
 class ApplicationTable(tables.Table):
     """Columns of the list of applications."""
 
-    reference = tables.Column("Reference", linkify=True)
-    name = tables.Column("Applicant")
+    reference = tables.Column("Reference")
+    name = tables.Column("Applicant", attrs={"td": {"class": "wide-name"}})
     status = tables.Column("Status")
     why = tables.Column("Why it is there", orderable=False, attrs={"td": {"class": "wide"}})
     assigned_to = tables.Column("With", order_by=("assigned_to__last_name", "assigned_to__pk"))
-    received_at = tables.Column("Received")
+    received_at = tables.Column("Received", attrs={"td": {"class": "nowrap"}})
     status_at = tables.Column("Age", order_by="-status_at", attrs={"td": {"class": "num"}})
 
     class Meta:
@@ -46,9 +46,10 @@ class ApplicationTable(tables.Table):
         attrs: ClassVar[dict[str, str]] = {}
 
     def render_reference(self, record: Application) -> SafeString:
-        """Reference with the certificate below it."""
+        """Reference as the link, with the certificate below it."""
         return format_html(
-            '{}<span class="source mono nowrap">{}</span>',
+            '<a class="ref" href="{}">{}</a><span class="source mono nowrap">{}</span>',
+            record.get_absolute_url(),
             record.reference,
             record.certificate_number,
         )

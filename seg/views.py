@@ -21,7 +21,7 @@ from core.workflow import Conflict, NotAllowed, actor_for, allowed_moves
 from seg import actions, rules
 from seg.forms import ApproveForm, AskForm, RefuseForm, ReopenForm, WithdrawForm
 from seg.letters import Letter
-from seg.models import Application, Attachment, Verification
+from seg.models import Application, Attachment, Check, Verification
 
 VIEW = "seg.view_application"
 DECIDE = "seg.decide_application"
@@ -153,6 +153,19 @@ def _case_note(application: Application, checks: list[Any]) -> str:
     )
 
 
+COMPARED = (
+    "number",
+    "address",
+    "postcode",
+    "import_mpan",
+    "technology",
+    "capacity",
+    "commissioned",
+    "distributor",
+)
+MARKED = ("number", "address", "postcode", "import_mpan")
+
+
 def _comparison(
     application: Application, verification: Verification | None
 ) -> list[dict[str, Any]]:
@@ -162,23 +175,25 @@ def _comparison(
     rows = {row.code: row for row in verification.checks.all()}
     return [
         {
-            "fact": row.title,
-            "check": row,
-            "ours": _pieces(row.ours, row.theirs, row.result),
-            "theirs": _pieces(row.theirs, row.ours, row.result),
-            "label": "Same"
-            if row.result == "pass"
-            else "Differs"
-            if row.ours and row.theirs
-            else "Open",
+            "fact": rows[code].title,
+            "check": rows[code],
+            "ours": _pieces(rows[code], rows[code].ours, rows[code].theirs),
+            "theirs": _pieces(rows[code], rows[code].theirs, rows[code].ours),
+            "label": _label_of(rows[code]),
         }
-        for row in rows.values()
-        if row.ours or row.theirs
+        for code in COMPARED
+        if code in rows
     ]
 
 
-def _pieces(text: str, other: str, result: str) -> list[tuple[str, bool]]:
-    if result == "pass" or not text or not other:
+def _label_of(row: Check) -> str:
+    if not (row.ours and row.theirs) or row.code not in MARKED:
+        return row.get_result_display()
+    return "Same" if row.result == Check.Result.PASS else "Differs"
+
+
+def _pieces(row: Check, text: str, other: str) -> list[tuple[str, bool]]:
+    if row.result == Check.Result.PASS or row.code not in MARKED or not (text and other):
         return [(text, False)]
     return rules.differences(text, other)
 

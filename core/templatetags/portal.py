@@ -58,21 +58,9 @@ def when(moment: datetime | date | None) -> SafeString:
 
 
 @register.filter
-def seconds_to(start: datetime, end: datetime) -> int:
-    """Count the whole seconds from one moment to another."""
-    return round((end - start).total_seconds())
-
-
-@register.filter
 def clock(moment: datetime | None) -> str:
     """Write only the time of day, with seconds: "10:42:54" in London."""
     return _time_element(moment, f"{_london(moment):%H:%M:%S}") if moment else ""
-
-
-@register.filter
-def clock_minutes(moment: datetime | None) -> str:
-    """Write only the time of day: "10:42" in London."""
-    return f"{_london(moment):%H:%M}" if moment else ""
 
 
 def span(length: timedelta) -> str:
@@ -143,35 +131,15 @@ def tag(kind: str, label: str) -> SafeString:
 @register.simple_tag
 def status_tag(case: Any) -> SafeString:
     """Draw the status of a case."""
-    return tag(case.tag, case.get_status_display())
+    return tag(case.tag, case.status_label)
 
 
-# What a call to a party came to, as people read it.
-OUTCOMES = {
-    "answered": ("good", "Answered"),
-    "refused": ("idle", "Refused"),
-    "unavailable": ("look", "Unavailable"),
-    "look up first": ("look", "Look up first"),
-    "unexpected": ("bad", "Unexpected"),
-    "unknown": ("unknown", "Unknown"),
-    "cut off": ("look", "Cut off"),
-}
-
-
+# ---- Sparks and rings: small pictures drawn on the server ---------------------------------------
 @register.simple_tag
-def outcome_tag(outcome: str) -> SafeString:
-    """Draw the outcome of a call to a party."""
-    return tag(*OUTCOMES.get(outcome, ("plain", outcome)))
-
-
-# ---- Sparks and rings: small pictures drawn on the server ------------------------------------------
-@register.simple_tag
-def spark(points: Iterable[dict[str, Any]], name: str) -> SafeString:
-    """Draw 24 hours of calls from `{height: 0 to 1, kind: idle or bad}`; its label says the same."""
+def spark(points: Iterable[dict[str, Any]], label: str) -> SafeString:
+    """Draw bars from `{height: 0 to 1, kind: idle, good, look or bad}`; the label says the same."""
     bars = list(points)
     step = 100 / max(len(bars), 1)
-    failed = sum(point["kind"] == "bad" for point in bars)
-    said = f"failures in {failed} of {len(bars)} half hours" if failed else "no failures"
     drawn = format_html_join(
         "",
         '<rect x="{}" y="{}" width="{}" height="{}" class="fill-{}"></rect>',
@@ -181,7 +149,7 @@ def spark(points: Iterable[dict[str, Any]], name: str) -> SafeString:
         '<svg class="spark" viewBox="0 0 100 {}" preserveAspectRatio="none" role="img"'
         ' aria-label="{}">{}</svg>',
         SPARK_HEIGHT,
-        f"{name}, 24 hours: {said}",
+        label,
         drawn,
     )
 
@@ -202,7 +170,7 @@ def _bar(left: float, step: float, point: dict[str, Any]) -> tuple[str, str, str
 @register.filter
 def inline_svg(svg: str) -> SafeString:
     """Put a picture that the portal drew itself into the page, without its XML declaration."""
-    return mark_safe(svg[svg.index("<svg") :])  # drawn on this server
+    return mark_safe(svg[svg.index("<svg") :])  # noqa: S308  (drawn on this server)
 
 
 @register.filter
@@ -211,7 +179,7 @@ def percent_of(part: float, whole: float) -> int:
     return max(0, min(100, round(100 * part / whole))) if whole else 0
 
 
-# ---- Removed secrets ---------------------------------------------------------------------------------
+# ---- Removed secrets ----------------------------------------------------------------------------
 LEFT_OUT = {"[removed]": "Removed", "[link]": "private link"}
 
 
@@ -221,10 +189,10 @@ def mark_removed(text: str | None) -> SafeString:
     escaped: str = conditional_escape(text or "")
     for written, said in LEFT_OUT.items():
         escaped = escaped.replace(written, f'<mark class="removed">{said}</mark>')
-    return mark_safe(escaped)  # escaped on the first line
+    return mark_safe(escaped)  # noqa: S308  (escaped above)
 
 
-# ---- Links that keep the rest of the address ------------------------------------------------------------
+# ---- Links that keep the rest of the address ----------------------------------------------------
 @register.simple_tag(takes_context=True)
 def query_with(context: Context, name: str, value: object) -> str:
     """Return the query string of this page with one parameter changed."""
@@ -263,7 +231,7 @@ def page_links(page: Page[Any]) -> list[PageLink]:
     ]
 
 
-# ---- Forms -------------------------------------------------------------------------------------------------
+# ---- Forms --------------------------------------------------------------------------------------
 NAMELESS = ("This ", "Enter a ", "Ensure ", "Select a ", "Upload a ", "No file ")
 
 
@@ -300,7 +268,7 @@ def _problem_of(field: forms.BoundField, error: str) -> Problem:
     return Problem(text, box_id or "")
 
 
-# ---- Settings that pages without a request need ---------------------------------------------------------------
+# ---- Settings that pages without a request need -------------------------------------------------
 @register.simple_tag
 def environment() -> str:
     """Return the environment label: SANDBOX, UAT or LIVE."""

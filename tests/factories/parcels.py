@@ -6,16 +6,16 @@ import factory
 from django.db import transaction
 from django.utils import timezone
 
-from core.workflow import PORTAL, Actor, Who, move, opened
+from core.workflow import PORTAL, actor_for, move, opened
+from tests.factories.people import UserFactory
 from tests.parcels.models import Parcel
 
-ANYBODY = Actor("Robin Test", Who.PERSON)
 WAYS = {
     "packed": (),
-    "held": (("hold", PORTAL),),
-    "sending": (("send", ANYBODY),),
-    "sent": (("send", ANYBODY), ("arrived", PORTAL)),
-    "unknown": (("send", ANYBODY), ("lost", PORTAL)),
+    "held": ("hold",),
+    "sending": ("send",),
+    "sent": ("send", "arrived"),
+    "unknown": ("send", "lost"),
 }
 
 
@@ -44,4 +44,8 @@ class ParcelFactory(factory.django.DjangoModelFactory):
     def _create(cls, model, *args, status, **fields):
         parcel = model.objects.create(status=Parcel.FIRST, **fields)
         opened(parcel, by=PORTAL, now=parcel.created_at)
-        return walk(parcel, WAYS[status], parcel.created_at)
+        way = [
+            (name, actor_for(UserFactory(admin=True)) if name == "send" else PORTAL)
+            for name in WAYS[status]
+        ]
+        return walk(parcel, way, parcel.created_at)
