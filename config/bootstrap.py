@@ -43,7 +43,7 @@ def say(text: str) -> None:
     print(f"-- {text}", flush=True)
 
 
-# ---- The virtual environment ------------------------------------------------------------------
+# ---- The virtual environment -----------------------------------------------------------------
 
 
 def install(*locks: str) -> None:
@@ -100,7 +100,7 @@ def _show_progress(pip: "subprocess.Popen[str]", packages: int) -> Iterator[str]
         yield line
 
 
-# ---- Settings -----------------------------------------------------------------------------------
+# ---- Settings --------------------------------------------------------------------------------
 
 
 def addresses(port: int, sandbox_port: int) -> dict[str, str]:
@@ -184,7 +184,7 @@ def _is_local(url: str) -> bool:
     return parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
 
 
-# ---- Ports and the lock -------------------------------------------------------------------------
+# ---- Ports and the lock ----------------------------------------------------------------------
 
 
 def chosen_port(name: str, default: int) -> int:
@@ -233,7 +233,7 @@ def hold_folder() -> object:
     return lock
 
 
-# ---- Running ------------------------------------------------------------------------------------
+# ---- Running ---------------------------------------------------------------------------------
 
 
 class Portal:
@@ -260,7 +260,7 @@ class Portal:
 
     def runs(self) -> bool:
         """Say whether the processes still run; ends them when whoever started us is gone."""
-        if os.getppid() != self._parent:
+        if os.getppid() != self._parent and not self._asked:
             self._stop()
         return self._honcho.poll() is None
 
@@ -291,6 +291,7 @@ class Portal:
 
 def run() -> int:
     """Set up, start everything, fill the demo and stay until it is stopped."""
+    os.umask(0o077)  # database, uploads and e-mails are nobody else's
     port, sandbox_port = chosen_port("PORT", 8000), chosen_port("SANDBOX_PORT", 8100)
     check_ports(port, sandbox_port)
     lock = hold_folder()

@@ -8,24 +8,30 @@ import re
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
-_TOKEN_IN_PATH = re.compile(r"(/seg/track/|/metering/results/)[^/\s'\"]+")
+from core.links import hide_tokens
+
+_QUERY = re.compile(r"(/[^\s?'\"]*)\?[^\s'\"]+")  # what people search for
 
 
-def hide_tokens(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Replace the secret part of private links wherever a path is logged."""
+def hide_private(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Replace the secret part of private links, and queries, wherever an address is logged."""
     return {
-        key: _TOKEN_IN_PATH.sub(r"\1[token]", value) if isinstance(value, str) else value
+        key: _QUERY.sub(r"\1?[query]", hide_tokens(value)) if isinstance(value, str) else value
         for key, value in event.items()
     }
 
 
-_EVERY_EVENT = [
+_EVERY_EVENT: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_LOUD = ("core", "seg", "django", "django_structlog", "celery.worker", "celery.beat")
+_LOUD = (
+    *("core", "seg", "celery.worker", "celery.beat"),
+    *("django", "django.server", "django_structlog"),
+)
 
 structlog.configure(
     processors=[
@@ -54,7 +60,7 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
-                    hide_tokens,
+                    hide_private,
                     renderer,
                 ],
                 "foreign_pre_chain": _EVERY_EVENT,
@@ -64,12 +70,6 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": "WARNING"},
         "loggers": {
             name: {"handlers": ["console"], "level": "INFO", "propagate": False}
-            for name in (
-                "core",
-                "seg",
-                "django_structlog",
-                "celery.worker",
-                "celery.beat",
-            )
+            for name in _LOUD
         },
     }

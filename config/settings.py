@@ -39,7 +39,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-# ---- Where we run ---------------------------------------------------------------------------
+# ---- Where we run ----------------------------------------------------------------------------
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 _only_loopback = all(_is_loopback(host) for host in ALLOWED_HOSTS)
 DEBUG = env.bool("DEBUG", default=not HAS_ENV_FILE and _only_loopback)
@@ -60,7 +60,7 @@ SUPPLIER_EMAIL: str = env.str("SUPPLIER_EMAIL", default="export@larkmoor.example
 SUPPLIER_PHONE: str = env.str("SUPPLIER_PHONE", default="020 7946 0958")
 TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
 
-# ---- Secrets --------------------------------------------------------------------------------
+# ---- Secrets ---------------------------------------------------------------------------------
 _DEMO_SECRET = "only-for-debug-never-for-a-real-start-0123456789abcdef"  # noqa: S105
 _DEMO_FIELD_KEY = "ZGVidWctb25seS1rZXktbm90LWZvci1yZWFsLXVzZSE="
 
@@ -81,7 +81,7 @@ FIELD_ENCRYPTION_KEYS = [
     key.strip() for key in _secret("FIELD_ENCRYPTION_KEYS", _DEMO_FIELD_KEY).split(",")
 ]
 
-# ---- Parts ----------------------------------------------------------------------------------
+# ---- Parts -----------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "core",
     "seg",
@@ -103,7 +103,6 @@ INSTALLED_APPS = [
     "django_structlog",
     "django_tables2",
     "drf_spectacular",
-    "health_check",
     "localflavor",
     "rest_framework",
 ]
@@ -146,14 +145,14 @@ TIME_ZONE = "Europe/London"
 USE_TZ = True
 USE_I18N = False
 
-# ---- Database -------------------------------------------------------------------------------
+# ---- Database --------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'portal.sqlite3'}")}
 DATABASES["default"]["ATOMIC_REQUESTS"] = False
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
     }
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 else:
@@ -165,7 +164,7 @@ REDIS_URL: str = env.str("REDIS_URL", default="")
 SWEEP_SECONDS = 2.0
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
         "visibility_timeout": 3600,
         "unacked_restore_interval": 5,
         "socket_timeout": 5,
@@ -211,7 +210,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 
-# ---- E-mail: written to a folder unless EMAIL_URL names a server ------------------------------
+# ---- E-mail: written to a folder unless EMAIL_URL names a server -----------------------------
 MAIL_DIR = VAR_DIR / "mail"
 vars().update(env.email_url("EMAIL_URL", default="filemail://"))
 EMAIL_FILE_PATH = str(MAIL_DIR)
@@ -220,7 +219,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{SUPPLIER_NAME} <{S
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 SEND_DELAY_SECONDS: int = env.int("SEND_DELAY_SECONDS", default=30)
 
-# ---- People -----------------------------------------------------------------------------------
+# ---- People ----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "core.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -238,14 +237,17 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "core.accounts.StaffAccounts"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = SUPPLIER_NAME
+MFA_ADAPTER = "core.accounts.SecondStep"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # accounts are made by a supervisor, who knows the address
 
-# ---- Security ---------------------------------------------------------------------------------
+# ---- Security --------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -273,7 +275,7 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 
-# ---- Files --------------------------------------------------------------------------------------
+# ---- Files -----------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = str(VAR_DIR / "static")
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -287,7 +289,7 @@ STORAGES = {
     },
 }
 
-# ---- API ----------------------------------------------------------------------------------------
+# ---- API -------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -309,14 +311,16 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
-# ---- Lists ----------------------------------------------------------------------------------------
+# ---- Lists -----------------------------------------------------------------------------------
 DJANGO_TABLES2_TEMPLATE = "core/table.html"
 LIST_PAGE_SIZE = 50
 
-# ---- Export tariff desk (seg) -----------------------------------------------------------------------
+# ---- Export tariff desk (seg) ----------------------------------------------------------------
 SEG_API_URL: str = env.str("SEG_API_URL", default="http://127.0.0.1:8100/registry")
 SEG_API_USER: str = env.str("SEG_API_USER", default="sandbox@example.org" if DEBUG else "")
 SEG_API_TOKEN: str = env.str("SEG_API_TOKEN", default="sandbox-registry-token" if DEBUG else "")
+SEG_READ_TIMEOUT: float = env.float("SEG_READ_TIMEOUT", default=10.0)
+SEG_DEADLINE: float = env.float("SEG_DEADLINE", default=20.0)  # below the lease of 60 seconds
 SEG_AUTO_APPROVE: bool = env.bool("SEG_AUTO_APPROVE", default=False)
 SEG_REVIEW_TECHNOLOGIES = frozenset(
     int(number) for number in env.list("SEG_REVIEW_TECHNOLOGIES", default=[])
@@ -331,3 +335,4 @@ if not DEBUG and not (SEG_API_USER and SEG_API_TOKEN):
     )
 
 LOGGING = logging_config(debug=DEBUG)
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False

@@ -48,6 +48,17 @@ class PeopleAdmin(UserAdmin[User]):
     )
     list_filter = ("is_active", "groups")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only a superuser makes superusers or gives single permissions."""
+        fixed = super().get_readonly_fields(request, obj)
+        over_roles = ("is_superuser", "user_permissions")
+        return fixed if request.user.is_superuser else (*fixed, *over_roles)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only a superuser changes a superuser."""
+        protected = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return not protected and super().has_change_permission(request, obj)
+
 
 @admin.register(StatusChange)
 class StatusChangeAdmin(ReadOnly):

@@ -16,8 +16,12 @@ def sound(
     now: datetime,
     text: str = "",
     next_step: str = "",
+    lasting: bool = True,
 ) -> bool:
-    """Raise an alarm, or count one more occurrence of an open one. True when it is new."""
+    """Raise an alarm, or count one more occurrence of an open one. True when it is new.
+
+    A lasting one ends when its cause is gone (`over`), any other when somebody acknowledges it.
+    """
     open_alarm = Alarm.objects.filter(key=key, over_at=None)
     if open_alarm.update(times=F("times") + 1, last_at=now, text=text):
         return False
@@ -31,6 +35,7 @@ def sound(
                 next_step=next_step,
                 raised_at=now,
                 last_at=now,
+                lasting=lasting,
             )
     except IntegrityError:
         return False
@@ -55,5 +60,7 @@ def open_alarms() -> QuerySet[Alarm]:
 
 def acknowledge(alarm: Alarm, *, by: User, note: str, now: datetime) -> bool:
     """Record that a person has seen an alarm. False when somebody already had."""
+    seen = {"acknowledged_at": now, "acknowledged_by": by, "acknowledged_note": note}
+    ended = {} if alarm.lasting else {"over_at": now}
     waiting = Alarm.objects.filter(pk=alarm.pk, acknowledged_at=None)
-    return bool(waiting.update(acknowledged_at=now, acknowledged_by=by, acknowledged_note=note))
+    return bool(waiting.update(**seen, **ended))

@@ -11,22 +11,14 @@ from hashlib import sha256
 from django.core import signing
 
 from core.models import StatusChange, User
-from core.workflow import Case
+from core.workflow import Case, Impossible
 
 SALT = "core.confirm"
 GOOD_FOR_SECONDS = 4 * 3600
 
 
-class NotConfirmed(Exception):
-    """The token does not fit what is asked: nothing was done. `sentence` says why."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-
-
-class DoneAlready(Exception):
-    """This very confirmation was carried out before: a double click or the back button."""
+class NotConfirmed(Impossible):
+    """The token does not fit what is asked: nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +48,21 @@ def token_for(shown: Shown, user: User) -> str:
     return signing.dumps([number, *shown._facts(user)], salt=SALT, compress=True)
 
 
+def used(token: str) -> bool:
+    """Whether this very confirmation was carried out before: a double click, the back button."""
+    try:
+        number, *_ = signing.loads(token, salt=SALT)
+    except (signing.BadSignature, ValueError):
+        return False
+    return StatusChange.objects.filter(confirmation=number).exists()
+
+
 def redeem(token: str, shown: Shown, user: User) -> str:
-    """Return the token's number for `move()`. Raises `DoneAlready`, `NotConfirmed`."""
+    """Return the token's number for `move()`. Raises `NotConfirmed`."""
     try:
         number, *facts = signing.loads(token, salt=SALT, max_age=GOOD_FOR_SECONDS)
     except (signing.BadSignature, ValueError) as problem:
         raise NotConfirmed("This page is too old. Look at it again, then press once.") from problem
-    if StatusChange.objects.filter(confirmation=number).exists():
-        raise DoneAlready
     if facts != shown._facts(user):
         raise NotConfirmed("The case has changed since you looked at it. Nothing was done.")
     return str(number)

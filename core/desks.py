@@ -65,7 +65,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Desk:
-    """A desk's registration. Dotted paths are read when first needed, so apps may register early."""
+    """A desk's registration. Dotted paths are read when first needed."""
 
     slug: str
     label: str

@@ -84,7 +84,7 @@ class EncryptedField(_Stored):
         """Allow `isnull` alone: ciphertext differs every time, so no comparison can be true."""
         if lookup_name == "isnull":
             return IsNull
-        self._refuse(lookup_name)
+        return self._refuse(lookup_name)
 
     def get_transform(self, lookup_name: str) -> NoReturn:
         """Refuse every transform of the ciphertext."""

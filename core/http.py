@@ -8,6 +8,7 @@ listed headers and body keys survive.
 import contextlib
 import hashlib
 import html
+import io
 import ipaddress
 import json
 import os
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from http.client import HTTPResponse, IncompleteRead
 from typing import Any, Self
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
@@ -27,7 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ReadTimeoutError
 
 from core.links import hide_tokens
-from core.outcomes import CallRecord, Kind, Outcome, Unavailable, Unexpected, lost
+from core.outcomes import CallRecord, Kind, Outcome, Unavailable, Unexpected, Unknown, lost
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
@@ -93,12 +95,42 @@ class _Wire(threading.local):
 _wire = _Wire()
 
 
+class _Lines(io.BufferedReader):
+    """Remembers the last line that was read."""
+
+    last = b""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.last = super().readline(size)
+        return self.last
+
+
+class _WholeHead(HTTPResponse):
+    """A reply whose head ends where it should: http.client takes a lost line for an empty one."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = _Lines(self.fp.detach())
+
+    def begin(self) -> None:
+        head = self.fp
+        super().begin()
+        if isinstance(head, _Lines) and head.last not in (b"\r\n", b"\n"):
+            raise IncompleteRead(head.last)
+
+
 class _Watched(HTTPConnection):
     """Shows its line to the deadline, and notes whether a request may have left."""
 
+    response_class = _WholeHead
+
     def _new_conn(self) -> socket.socket:
         line = super()._new_conn()
-        _watch(line)
+        try:
+            _watch(line)
+        except TimeoutError:
+            line.close()
+            raise
         return line
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -223,7 +255,7 @@ class _Attempt:
         body: bytes | None,
     ) -> None:
         self.party, self.operation, self.body = party, operation, body
-        path = operation.path.format(**{k: quote(v, safe="") for k, v in path_values.items()})
+        path = operation.path.format(**{k: _in_its_place(v) for k, v in path_values.items()})
         self.line = path + ("?" + urlencode(query) if query else "")
         self.url = party.base_url.rstrip("/") + self.line
         self.started_at = datetime.now(UTC)
@@ -237,6 +269,8 @@ class _Attempt:
         try:
             with deadline:
                 status = self._exchange(session)
+            if deadline.expired:
+                raise _Failure("The time was used up while the reply ended.")
         except (_Failure, requests.RequestException, OSError) as problem:
             raise self._outcome(problem, expired=deadline.expired) from problem
         call = self._record("answered")
@@ -300,8 +334,9 @@ class _Attempt:
 
     def _not_promised(self, sentence: str, call: CallRecord) -> Outcome:
         if self.operation.kind is Kind.ONCE:
-            return lost(Kind.ONCE, sentence, call=replace(call, outcome="unknown"))
-        call = replace(call, outcome="unexpected", problem=sentence)
+            call = replace(call, outcome=Unknown.name, problem=sentence)
+            return lost(Kind.ONCE, sentence, call=call)
+        call = replace(call, outcome=Unexpected.name, problem=sentence)
         return Unexpected(sentence, call=call, next_step="Tell the party; the reply is kept.")
 
     def _sentence(self, problem: Exception, *, expired: bool) -> str:
@@ -340,6 +375,13 @@ class _Attempt:
         )
 
 
+def _in_its_place(value: str) -> str:
+    """Encode a value for the path. Raises ValueError where it would lead to another address."""
+    if not value.strip("."):
+        raise ValueError("A value in the path must not be empty or only dots.")
+    return quote(value, safe="")
+
+
 def _timed_out_in_body(problem: Exception) -> bool:
     return any(isinstance(reason, ReadTimeoutError) for reason in problem.args)
 
@@ -348,7 +390,7 @@ class _Deadline:
     """Ends the call's line when the total time is used up, however slowly bytes arrive.
 
     It holds a second descriptor of the line, because TLS and a connection that closes before its
-    reply is read give up the first. A line that opens after the end is ended at once.
+    reply is read give up the first. A line that opens after the end is not used.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -368,11 +410,11 @@ class _Deadline:
         self._let_go()
 
     def watch(self, line: socket.socket) -> None:
-        """Take the line of this call, new or kept from an earlier one."""
+        """Take the line of this call, new or kept. Raises TimeoutError when it is too late."""
         self._let_go()
         self._line = socket.socket(fileno=os.dup(line.fileno()))
         if self.expired:
-            self._end()
+            raise TimeoutError("The time was used up before the line was open.")
 
     def _let_go(self) -> None:
         if self._line is not None:

@@ -3,7 +3,7 @@
 The address holds the whole state. A page costs a constant number of queries.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -22,7 +22,7 @@ from core.csvout import rows_as_csv
 STATE = ("page", "sort", "status")
 
 
-class ListPage(SingleTableMixin, FilterView):  # type: ignore[misc]
+class ListPage(SingleTableMixin, FilterView):
     """A desk's list. Desks name model, table, filters, words and bulk actions."""
 
     template_name = "core/list.html"
@@ -54,12 +54,21 @@ class ListPage(SingleTableMixin, FilterView):  # type: ignore[misc]
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Do one bulk action on the chosen rows; the whole state of the list stays."""
         chosen = [int(row) for row in request.POST.getlist("row") if row.isdecimal()]
-        action = getattr(self, f"bulk_{request.POST.get('do', '')}", None)
+        action = self._bulk_action(request.POST.get("do", ""))
         if not chosen or action is None:
             messages.warning(request, "Nothing was done: choose rows and an action first.")
             return redirect(request.get_full_path())
         answer = action(self.get_queryset().filter(pk__in=chosen))
         return answer or redirect(request.get_full_path())
+
+    def _bulk_action(self, name: str) -> Callable[[QuerySet[Any]], HttpResponseBase | None] | None:
+        offered = any(entry["value"] == name for entry in self.offered_bulk())
+        return getattr(self, f"bulk_{name}") if offered else None
+
+    def offered_bulk(self) -> list[dict[str, Any]]:
+        """The bulk actions that this person's role allows."""
+        user = self.request.user
+        return [e for e in self.bulk if user.has_perm(e.get("permission", self.permission))]
 
     def bulk_csv(self, rows: QuerySet[Any]) -> HttpResponseBase:
         """Send the chosen rows as CSV."""
@@ -87,7 +96,7 @@ class ListPage(SingleTableMixin, FilterView):  # type: ignore[misc]
             "tabs": list(self._tabs(counts, chosen)) if self.status_field else [],
             "chips": list(self._chips()),
             "clear_url": self._url(keep=("status", "sort")),
-            "bulk": self.bulk,
+            "bulk": self.offered_bulk(),
             "csv_url": self._url(extra={"as": "csv"}),
             "total": total,
             "shown": counts.get(chosen, total),

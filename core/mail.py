@@ -12,7 +12,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Q
 
-from core import queue
+from core import alarms, queue
 from core.models import AboutCase, Email, new_message_id
 from core.workflow import Actor, Case
 
@@ -74,7 +74,8 @@ def send(claim: queue.Claim, *, now: datetime) -> bool:
         _refused(claim, problem, now)
         return False
     except ValueError as problem:
-        _give_up(claim, f"The e-mail cannot be written as it stands ({type(problem).__name__}).")
+        why = f"The e-mail cannot be written as it stands ({type(problem).__name__})."
+        _give_up(claim, why, now)
         return False
     except OSError as problem:
         _try_later(claim, type(problem).__name__, now)
@@ -97,7 +98,7 @@ def _message(email: Email) -> EmailMessage:
 def _refused(claim: queue.Claim, problem: SMTPRecipientsRefused, now: datetime) -> None:
     """A 5xx is the server's last word about an address, a 4xx asks us to come back."""
     if all(code >= 500 for code, _ in problem.recipients.values()):
-        _give_up(claim, "The mail server refuses this address.")
+        _give_up(claim, "The mail server refuses this address.", now)
     else:
         _try_later(claim, type(problem).__name__, now)
 
@@ -105,7 +106,8 @@ def _refused(claim: queue.Claim, problem: SMTPRecipientsRefused, now: datetime) 
 def _try_later(claim: queue.Claim, problem: str, now: datetime) -> None:
     again = queue.retry_at(claim, now=now)
     if again is None:
-        return _give_up(claim, f"The mail server could not be used ({problem}).")
+        _give_up(claim, f"The mail server could not be used ({problem}).", now)
+        return
     with transaction.atomic():
         queue.settle(claim, due_at=again, keep_attempts=True)
         Email.objects.filter(pk=claim.pk).update(
@@ -113,10 +115,20 @@ def _try_later(claim: queue.Claim, problem: str, now: datetime) -> None:
         )
 
 
-def _give_up(claim: queue.Claim, problem: str) -> None:
+def _give_up(claim: queue.Claim, problem: str, now: datetime) -> None:
     with transaction.atomic():
         queue.settle(claim)
         Email.objects.filter(pk=claim.pk).update(state=Email.State.FAILED, problem=problem)
+        email: Email = claim.row()
+        alarms.sound(
+            f"mail {claim.pk}",
+            desk=email.desk,
+            title=f"{email.reference}: an e-mail could not be sent",
+            text=problem,
+            next_step="Reach the customer another way.",
+            now=now,
+            lasting=False,
+        )
 
 
 def stop(email: AboutCase) -> bool:

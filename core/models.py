@@ -146,7 +146,7 @@ class Note(History):
 
 
 class PartnerCall(History):
-    """One call to an outside party, with everything that is not on a list of what may be kept removed."""
+    """One call to an outside party, with all but listed keys removed."""
 
     party = models.CharField(max_length=60, db_index=True)
     operation = models.CharField(max_length=60)
@@ -246,6 +246,7 @@ class Alarm(models.Model):
     raised_at = models.DateTimeField()
     last_at = models.DateTimeField()
     times = models.PositiveIntegerField(default=1)
+    lasting = models.BooleanField(default=True, help_text="over by itself, not by being seen")
     over_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(
@@ -290,7 +291,7 @@ class Counter(models.Model):
 
 
 def count(name: str, *, forget_after: datetime | None = None) -> int:
-    """Add one to a counter and return its value; it starts at 1. Safe with any number of writers."""
+    """Add one to a counter and return its value, from 1 on. Safe with many writers."""
     with transaction.atomic():
         if not Counter.objects.filter(name=name).update(value=F("value") + 1):
             try:

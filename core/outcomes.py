@@ -71,7 +71,7 @@ class Refused(Outcome):
 
 
 class Unavailable(Outcome):
-    """Nothing was decided; trying again later is safe. `sent` is False when it surely never left."""
+    """Nothing was decided; trying again is safe. `sent` is False when it surely never left."""
 
     name = "unavailable"
 

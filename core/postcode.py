@@ -1,4 +1,4 @@
-"""British postcodes as they are stored and compared: upper case, one space before the last three."""
+"""British postcodes as stored and compared: upper case, one space before the last three."""
 
 import re
 

@@ -1,7 +1,7 @@
 """Due rows and who works on them: the database is the truth, Celery only the doorbell.
 
 A row is due when its queue's condition holds and `due_at` has come. Workers claim rows with one
-conditional UPDATE and hold them for a lease; losing, delaying or doubling a message costs time only.
+conditional UPDATE and hold them for a lease; a lost, late or doubled message costs time only.
 """
 
 import random
@@ -63,7 +63,8 @@ class Queue:
 
     def rows(self) -> models.QuerySet[Any]:
         """All rows that this queue's condition takes, due or not."""
-        return apps.get_model(self.model_label)._default_manager.filter(self.ready)
+        model: type[models.Model] = apps.get_model(self.model_label)
+        return model._default_manager.filter(self.ready)
 
     def free(self, now: datetime) -> models.QuerySet[Any]:
         """Rows that are due and that nobody holds."""
@@ -123,7 +124,7 @@ def ring(task: str, pk: int) -> None:
     """Tell a worker by task name. A bell that cannot be rung is found by the sweep."""
     try:
         current_app.send_task(task, args=[pk], ignore_result=True)
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the row is committed and due
         log.warning("bell_not_rung", task=task, pk=pk, problem=type(problem).__name__)
 
 
@@ -217,7 +218,7 @@ class Standing:
 
 
 def standings(*, now: datetime) -> Iterator[Standing]:
-    """Count each queue's rows: one query a queue. Overdue means due for over a minute, unclaimed."""
+    """Count each queue's rows, one query each. Overdue: due for over a minute, unclaimed."""
     late = Q(due_at__lt=now - timedelta(minutes=1), claim=None)
     for queue in all_queues():
         counts = queue.rows().aggregate(

@@ -1,9 +1,12 @@
 """The frame's tasks: the sweep with its heartbeat, e-mails, and tidying up."""
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import task_failure
 from django.utils import timezone
 
-from core import housekeeping, mail, queue
+from core import alarms, housekeeping, mail, queue
 
 
 @shared_task(name="core.sweep")
@@ -25,3 +28,18 @@ def send_mail(pk: int) -> None:
 def tidy() -> None:
     """Remove what has passed its time."""
     housekeeping.tidy(now=timezone.now())
+
+
+@task_failure.connect
+def raise_alarm(sender: Any = None, exception: Exception | None = None, **_: Any) -> None:
+    """Tell staff about a fault of ours; the row stays due and is tried again after its lease."""
+    task = getattr(sender, "name", "unknown task")
+    alarms.sound(
+        f"task {task}",
+        desk=task.partition(".")[0],
+        title=f"The portal failed in “{task}”",
+        text=f"{type(exception).__name__}; the worker’s log has the rest.",
+        next_step="Tell the portal’s engineers. Nothing is lost: it is tried again by itself.",
+        now=timezone.now(),
+        lasting=False,
+    )

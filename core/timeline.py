@@ -31,7 +31,7 @@ def timeline(case: Case) -> list[Entry]:
 
 def _moves(case: Case) -> Iterator[Entry]:
     labels = dict(type(case).Status.choices)
-    for row in StatusChange.objects.for_case(case).order_by("-at")[:LIMIT]:
+    for row in StatusChange.objects.for_case(case).order_by("-at", "-pk")[:LIMIT]:
         title = f"{labels.get(row.from_status, row.from_status)} to {labels[row.to_status]}"
         text = f"by {row.by_name}{_verb(case, row.move)}"
         yield Entry("move", title if row.from_status else "Received", row.at, text, row.note)
@@ -65,7 +65,7 @@ def _notes(case: Case) -> Iterator[Entry]:
         Note.Kind.REVEALED: "{} revealed a secret",
         Note.Kind.EVENT: "Recorded by {}",
     }
-    for note in Note.objects.for_case(case).order_by("-at")[:LIMIT]:
+    for note in Note.objects.for_case(case).order_by("-at", "-pk")[:LIMIT]:
         title = titles[Note.Kind(note.kind)].format(note.by_name)
         yield Entry("note", title[:1].upper() + title[1:], note.at, said=note.text)
 

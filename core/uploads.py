@@ -37,7 +37,9 @@ class UploadError(ValueError):
 class Readable(Protocol):
     """An open file, as a form field gives it."""
 
-    def read(self, size: int = ..., /) -> bytes: ...
+    def read(self, size: int = ..., /) -> bytes:
+        """Read some of it, or the rest."""
+        ...
 
 
 @dataclass(frozen=True)

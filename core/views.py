@@ -25,7 +25,7 @@ from core.workflow import actor_for
 SEARCH_MINIMUM = 3
 
 
-# ---- Home and search ---------------------------------------------------------------------------
+# ---- Home and search -------------------------------------------------------------------------
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -47,9 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "core/home.html", context)
 
 
-def _greeting(
-    tiles: list[desks.Tile], groups: list[desks.InboxGroup], now: datetime
-) -> str:
+def _greeting(tiles: list[desks.Tile], groups: list[desks.InboxGroup], now: datetime) -> str:
     today = f"{timezone.localtime(now):%A %-d %B %Y, %H:%M}."
     late = sum(item.overdue for group in groups for item in group.items)
     total = sum(tile.big for tile in tiles)
@@ -62,7 +60,7 @@ def _greeting(
 
 
 def _alarm_group(user: User) -> list[desks.InboxGroup]:
-    slugs = [desk.slug for desk in desks.desks_for(user)]
+    slugs = [*(desk.slug for desk in desks.desks_for(user)), "core"]
     rows = Alarm.objects.filter(acknowledged_at=None, over_at=None, desk__in=slugs)[:20]
     items = [
         desks.InboxItem(
@@ -99,7 +97,7 @@ def search(request: HttpRequest) -> HttpResponse:
     )
 
 
-# ---- Calls to parties ------------------------------------------------------------------------------
+# ---- Calls to parties ------------------------------------------------------------------------
 
 
 @needs("core.view_partnercall")
@@ -142,7 +140,7 @@ def _check_desk(request: HttpRequest, slug: str) -> None:
         check(request, desks.desk(slug).permission)
 
 
-# ---- E-mails ---------------------------------------------------------------------------------------
+# ---- E-mails ---------------------------------------------------------------------------------
 
 
 @needs("core.view_email")
@@ -175,7 +173,7 @@ def _mail_context(request: HttpRequest, row: Email) -> dict[str, Any]:
 
 
 def _may_stop(request: HttpRequest, row: Email) -> bool:
-    if row.by_id is None or row.state != Email.State.WAITING:
+    if not row.desk or row.by_id is None or row.state != Email.State.WAITING:
         return False
     return request.user.has_perm(desks.desk(row.desk).decide_permission)
 
@@ -193,7 +191,7 @@ def stop_mail(request: HttpRequest, pk: int) -> HttpResponseBase:
     return redirect(row.case_url or row)
 
 
-# ---- Alarms and health ---------------------------------------------------------------------------------
+# ---- Alarms and health -----------------------------------------------------------------------
 
 
 @require_POST
@@ -201,7 +199,7 @@ def stop_mail(request: HttpRequest, pk: int) -> HttpResponseBase:
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Record that a person has seen an alarm, with one sentence."""
     alarm, form = get_object_or_404(Alarm, pk=pk), AcknowledgeForm(request.POST)
-    check(request, desks.desk(alarm.desk).permission)
+    _check_desk(request, alarm.desk if alarm.desk != "core" else "")
     if not form.is_valid():
         messages.error(request, "Write one sentence: what you did or know about it.")
     elif alarms.acknowledge(
@@ -220,16 +218,14 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponseBase:
 def health_page(request: HttpRequest) -> HttpResponse:
     """Parts, queues, parties and alarms on one page."""
     now = timezone.now()
-    slugs = [desk.slug for desk in desks.desks_for(staff_user(request))]
+    slugs = [*(desk.slug for desk in desks.desks_for(staff_user(request))), "core"]
     rows = alarms.open_alarms().filter(desk__in=slugs).select_related("acknowledged_by")[:50]
-    for row in rows:
-        row.acknowledge_url = _acknowledge_url(request, row)
     context = {
         "checks": health.checks(now=now),
         "heartbeat_at": housekeeping.heartbeat_at("sweep"),
         "queues": list(queue.standings(now=now)),
         "parties": health.parties(staff_user(request), now=now),
-        "alarms": rows,
+        "alarms": [(row, _acknowledge_url(request, row)) for row in rows],
     }
     return render(request, "core/health.html", context)
 
@@ -264,7 +260,7 @@ def admin_sign_in(request: HttpRequest) -> HttpResponseBase:
     return redirect_to_login(request.GET.get("next", "/admin/"))
 
 
-# ---- Error pages ---------------------------------------------------------------------------------------
+# ---- Error pages -----------------------------------------------------------------------------
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

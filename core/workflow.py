@@ -4,7 +4,7 @@
 never changes the object in memory: what was read stays as it was read, also after a rollback.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,16 +60,25 @@ class Transition:
     button: bool = True
 
 
-class NotAllowed(Exception):
+class Impossible(Exception):
+    """What was asked cannot be done, and nothing was. `sentence` says why, for people."""
+
+    sentence = "This cannot be done now. Nothing was changed."
+
+    def __init__(self, sentence: str = "") -> None:
+        self.sentence = sentence or self.sentence
+        super().__init__(self.sentence)
+
+
+class NotAllowed(Impossible):
     """This person (or the portal) may not make this move."""
 
 
-class Conflict(Exception):
+class Conflict(Impossible):
     """The case is not where it was: somebody was faster. `status` is where it stands now."""
 
     def __init__(self, sentence: str, *, status: str) -> None:
         super().__init__(sentence)
-        self.sentence = sentence
         self.status = status
 
 
@@ -91,14 +100,14 @@ class CaseQuerySet(models.QuerySet[Any]):
         return await super().aupdate(**fields)
 
     def bulk_update(
-        self, objs: Iterable[Any], fields: Sequence[str], batch_size: Any = None
+        self, objs: Iterable[Any], fields: Iterable[str], batch_size: Any = None
     ) -> int:
         """Update other columns of many rows; a status is refused."""
         _refuse(fields)
         return super().bulk_update(objs, fields, batch_size=batch_size)
 
     def bulk_create(  # type: ignore[override]
-        self, objs: Iterable[Any], *, update_fields: Sequence[str] | None = None, **rest: Any
+        self, objs: Iterable[Any], *, update_fields: Collection[str] | None = None, **rest: Any
     ) -> list[Any]:
         """Create many cases, each at its first status; an upsert of the status is refused."""
         objs = list(objs)
@@ -149,9 +158,9 @@ class Case(QueueRow):
         return self.reference
 
     @classmethod
-    def from_db(cls, db: Any, field_names: Any, values: Any) -> Self:
+    def from_db(cls, db: Any, field_names: Any, values: Any, **rest: Any) -> Self:
         """Remember the status as read, so `save()` can refuse a changed one."""
-        case = super().from_db(db, field_names, values)
+        case = super().from_db(db, field_names, values, **rest)
         case._status_read = case.__dict__.get("status")
         return case
 
@@ -249,7 +258,7 @@ def move(
         raise transaction.TransactionManagementError("move() belongs inside a transaction.")
     here = models.Q(pk=case.pk, status=case.status, status_at=case.status_at)
     if case.status not in row.sources or not _update(case, here, row, now, fields):
-        raise _conflict(case)
+        raise conflict(case)
     return _record(case, row, by=by, now=now, note=note, confirmation=confirmation)
 
 
@@ -289,7 +298,8 @@ def _record(
     )
 
 
-def _conflict(case: Case) -> Conflict:
+def conflict(case: Case) -> Conflict:
+    """Say who moved the case meanwhile, and to where."""
     from core.models import StatusChange
 
     last = StatusChange.objects.for_case(case).order_by("-at", "-pk").first()

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -22,10 +22,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import alarms, calls, casework, mail, queue
-from core.models import Email, Note, next_reference
+from core.models import Email, Note, User, next_reference
 from core.outcomes import CallRecord, Outcome, Refused, Unexpected
 from core.uploads import Upload
-from core.workflow import CUSTOMER, PORTAL, Actor, NotAllowed, move, opened
+from core.workflow import CUSTOMER, PORTAL, Actor, Conflict, Impossible, NotAllowed, move, opened
 from seg import letters, rules
 from seg.client import GET_INSTALLATION, NAME, Answer, InstallationRegistry
 from seg.letters import Envelope, Letter
@@ -51,22 +51,32 @@ DECISION = "decision"
 NEWS = "news"
 SILENT = "seg registry silent"
 ODD = "seg registry odd"
-QUIET = timedelta(seconds=30)
+ALARMS = {SILENT: Application.Trouble.SILENT, ODD: Application.Trouble.ODD}
+ASKED = (Application.Status.CHECKING, Application.Status.APPROVED)
 DAILY = timedelta(days=1)
 CENT = Decimal("0.01")
 PAID = (Application.Status.APPROVED, Application.Status.SUSPENDED)
 
 
-class NoTariff(Exception):
+class NoTariff(Impossible):
     """No tariff was open on the day of receipt, so nothing can be approved onto it."""
 
+    sentence = "No tariff was open on the day of receipt. Add one first; nothing was changed."
 
-class AlreadyPaid(Exception):
+
+class AlreadyPaid(Impossible):
     """Another approved application holds this certificate or export MPAN."""
 
+    sentence = (
+        "Another approved application holds this certificate or export MPAN. "
+        "Close that one first, or refuse this one; nothing was changed."
+    )
 
-class ReasonMissing(Exception):
+
+class ReasonMissing(Impossible):
     """A check does not pass, so approving needs a reason."""
+
+    sentence = "A check does not pass: write why you approve. Nothing was changed."
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,7 @@ class Correction:
     dno_told: str
 
 
-# ---- The customer ---------------------------------------------------------------------------
+# ---- The customer ----------------------------------------------------------------------------
 
 
 def submit(
@@ -207,6 +217,13 @@ def keep_draft(*, key: str, answers: dict[str, Any], now: Clock) -> Draft:
     return draft
 
 
+def forget_draft(*, draft: Draft) -> None:
+    """Forget what a customer has typed, and the files with it."""
+    for attachment in draft.attachments.all():
+        remove_attachment(attachment=attachment)
+    draft.delete()
+
+
 def forget_drafts(*, now: datetime, **_: object) -> int:
     """Remove drafts and their files after 14 days. Returns how many drafts."""
     old = Draft.objects.filter(updated_at__lt=now - Draft.KEPT_FOR)
@@ -218,11 +235,11 @@ def forget_drafts(*, now: datetime, **_: object) -> int:
 def correct(*, application: Application, correction: Correction, now: Clock) -> None:
     """Take a customer's correction and ask the registry again. Raises `Conflict`."""
     changed = [
-        Application._meta.get_field(name).verbose_name
+        str(getattr(Application._meta.get_field(name), "verbose_name", name))
         for name, value in asdict(correction).items()
         if getattr(application, name) != value
     ]
-    note = "Corrected: " + ", ".join(str(name) for name in changed) if changed else "No change."
+    note = "Corrected: " + ", ".join(changed) if changed else "No change."
     moment = now()
     with transaction.atomic():
         why = "Corrected by the customer; waiting for the registry"
@@ -283,50 +300,38 @@ def withdraw_own(*, application: Application, reason: str, now: Clock) -> None:
         )
 
 
-# ---- The registry -----------------------------------------------------------------------------
+# ---- The registry ----------------------------------------------------------------------------
 
 
 def verify(*, claim: queue.Claim, registry: InstallationRegistry, now: Clock) -> None:
     """Ask the registry about an application's certificate and do what the rules say."""
-    application: Application = claim.row()
-    structlog.contextvars.bind_contextvars(case=application.reference)
-    try:
-        answer = registry.get_installation(application.certificate_number)
-    except Outcome as outcome:
-        problem = outcome
-        _record(
-            claim,
-            application,
-            problem.call,
-            lambda: _wait(claim, application, problem, now()),
-        )
-        return
-    _record(
-        claim,
-        application,
-        answer.call,
-        lambda: _judge(claim, application, answer, now()),
-    )
-    _registry_answers(application, now())
+    _ask_registry(claim, registry, now, wait=_wait, judge=_judge)
 
 
 def verify_again(*, claim: queue.Claim, registry: InstallationRegistry, now: Clock) -> None:
     """Ask the registry whether an approved certificate still stands; suspend it if it does not."""
+    _ask_registry(claim, registry, now, wait=_wait_again, judge=_judge_again)
+
+
+def _ask_registry(
+    claim: queue.Claim,
+    registry: InstallationRegistry,
+    now: Clock,
+    *,
+    wait: Callable[[queue.Claim, Application, Outcome, datetime], None],
+    judge: Callable[[queue.Claim, Application, Answer, datetime], None],
+) -> None:
+    """Call outside any transaction; record what it came to in one."""
     application: Application = claim.row()
-    structlog.contextvars.bind_contextvars(case=application.reference)
-    try:
-        answer = registry.get_installation(application.certificate_number)
-    except Outcome as outcome:
-        problem = outcome
-        _record(claim, application, problem.call, lambda: _wait_again(claim, problem, now()))
-        return
-    _record(
-        claim,
-        application,
-        answer.call,
-        lambda: _judge_again(claim, application, answer, now()),
-    )
-    _registry_answers(application, now())
+    with structlog.contextvars.bound_contextvars(case=application.reference):
+        try:
+            answer = registry.get_installation(application.certificate_number)
+        except Outcome as problem:
+            write = partial(wait, claim, application, problem, now())
+            _record(claim, application, problem.call, write)
+            return
+        _record(claim, application, answer.call, partial(judge, claim, application, answer, now()))
+        _registry_answers(now())
 
 
 def _record(
@@ -371,16 +376,21 @@ def _wait(claim: queue.Claim, application: Application, problem: Outcome, now: d
             now=now,
             note=problem.sentence,
             why=why,
+            trouble="",
         )
         return
     why = f"No usable answer from the registry; next try {timezone.localtime(again):%H:%M}"
     Application.objects.filter(pk=application.pk).update(why=why[:300], trouble=_trouble(problem))
 
 
-def _wait_again(claim: queue.Claim, _: Application, problem: Outcome, now: datetime) -> None:
+def _wait_again(
+    claim: queue.Claim, application: Application, problem: Outcome, now: datetime
+) -> None:
+    """Nothing was said against an approved certificate: it stays approved and is asked again."""
     again = _next_try(claim, problem, now)
-    _sound(problem, now)
     queue.settle(claim, due_at=again or now + DAILY, keep_attempts=again is not None)
+    _sound(problem, now)
+    Application.objects.filter(pk=application.pk).update(trouble=_trouble(problem))
 
 
 def _next_try(claim: queue.Claim, problem: Outcome, now: datetime) -> datetime | None:
@@ -410,14 +420,16 @@ def _sound(problem: Outcome, now: datetime) -> None:
     )
 
 
-def _registry_answers(application: Application, now: datetime) -> None:
-    """The registry answers: bring waiting rows forward and end alarms whose cause is gone."""
-    if alarms.is_open(SILENT):
+def _registry_answers(now: datetime) -> None:
+    """The registry answers: bring waiting rows forward; an alarm ends when no row waits for it."""
+    lasting = {key for key in ALARMS if alarms.is_open(key)}
+    if SILENT in lasting:
         queue.wake(VERIFY, now=now)
         queue.wake(VERIFY_AGAIN, now=now)
-        alarms.over(SILENT, now=now, quiet_for=QUIET)
-    if application.trouble and not Application.objects.filter(trouble=application.Trouble.ODD):
-        alarms.over(ODD, now=now)
+    asked = Application.objects.filter(status__in=ASKED)
+    for key in lasting:
+        if not asked.filter(trouble=ALARMS[key]).exists():
+            alarms.over(key, now=now)
 
 
 def _judge(claim: queue.Claim, application: Application, answer: Answer, now: datetime) -> None:
@@ -425,7 +437,7 @@ def _judge(claim: queue.Claim, application: Application, answer: Answer, now: da
     surroundings = _surroundings(application, now)
     checks = rules.check(_claim_of(application), answer.installation, surroundings)
     verdict = rules.verdict(checks)
-    _keep(application, answer, checks, verdict.kind, verdict.why, now)
+    _keep(application, answer, checks, verdict, now)
     if verdict.kind == "in_progress":
         _look_again_tomorrow(claim, application, verdict, now)
         return
@@ -479,29 +491,30 @@ def _keep(
     application: Application,
     answer: Answer,
     checks: Sequence[rules.Check],
-    verdict: str,
-    why: str,
+    found: rules.Verdict | rules.Recheck,
     now: datetime,
 ) -> Verification:
     """Keep what the registry said, raw and parsed, beside what the rules made of it."""
-    found = answer.installation
+    installation = answer.installation
     verification = Verification.objects.create(
         application=application,
         at=now,
         asked_number=application.certificate_number,
-        found=found is not None,
-        installation=msgspec.to_builtins(found) if found else None,
+        found=installation is not None,
+        installation=msgspec.to_builtins(installation) if installation else None,
         raw=answer.call.reply_body,
-        verdict=verdict,
-        why=why[:300],
+        verdict=found.kind,
+        why=found.why[:300],
     )
     Check.objects.bulk_create(
         _check_row(verification, position, each) for position, each in enumerate(checks)
     )
-    capacity = found.total_capacity.quantize(CENT) if found and found.total_capacity else None
+    size = installation.total_capacity if installation else None
     Application.objects.filter(pk=application.pk).update(
-        verified_at=now, capacity=capacity, trouble=""
+        verified_at=now, capacity=size.quantize(CENT) if size else None, trouble=""
     )
+    if found.kind != "in_progress":
+        Application.objects.filter(pk=application.pk).update(in_progress_since=None)
     return verification
 
 
@@ -616,7 +629,7 @@ def _judge_again(
     surroundings = _surroundings(application, now)
     found = rules.recheck(application.certificate_number, answer.installation, surroundings, before)
     checks = rules.check(_claim_of(application), answer.installation, surroundings)
-    _keep(application, answer, checks, found.kind, found.why, now)
+    _keep(application, answer, checks, found, now)
     queue.settle(claim, due_at=next_verification(application.pk, now))
     if found.kind == "look":
         _raise_change(application, found.why, now)
@@ -638,6 +651,7 @@ def _raise_change(application: Application, why: str, now: datetime) -> None:
         title=f"{application.reference}: the certificate has changed",
         text=why,
         next_step="Open the case and decide whether the approval still stands.",
+        lasting=False,
         now=now,
     )
 
@@ -663,7 +677,7 @@ def next_verification(pk: int, now: datetime) -> datetime:
     return now + timedelta(days=settings.SEG_VERIFY_AGAIN_DAYS) + spread - timedelta(days=1.5)
 
 
-# ---- Members of staff -------------------------------------------------------------------------
+# ---- Members of staff ------------------------------------------------------------------------
 
 
 def approve(
@@ -753,7 +767,7 @@ def ask(
             why=why,
         )
         Question.objects.create(
-            application=application, asked_by=by.user, asked_at=moment, text=text
+            application=application, asked_by=cast(User, by.user), asked_at=moment, text=text
         )
         return _decide(application, question_letter(application, text), by, moment)
 
@@ -803,6 +817,7 @@ def reopen(
             why=f"Reopened by {by.name}: {reason}"[:300],
             due_by=rules.answer_by(moment, settings.SEG_ANSWER_WORKING_DAYS),
         )
+        _refuse_while_untold(application)
 
 
 def check_again(*, application: Application, by: Actor, now: Clock) -> None:
@@ -823,14 +838,25 @@ def check_again(*, application: Application, by: Actor, now: Clock) -> None:
             )
         if application.status != Application.Status.APPROVED:
             queue.due(VERIFY, application.pk, now=moment)
+        _refuse_while_untold(application)
 
 
 def stop_decision(email: Email, *, by: Actor, now: datetime) -> bool:
-    """Stop a decision's e-mail before it leaves, and take the decision back with it."""
+    """Stop a decision's e-mail before it leaves, and take the decision back with it.
+
+    False, and nothing changes, when the e-mail has left or the case has moved on since.
+    """
+    try:
+        return _stop_decision(email, by, now)
+    except Conflict:
+        return False
+
+
+def _stop_decision(email: Email, by: Actor, now: datetime) -> bool:
     with transaction.atomic():
         if email.purpose != DECISION or not mail.stop(email):
             return False
-        application = Application.objects.get(pk=email.case_id)
+        application = Application.objects.get(reference=email.reference)
         why = f"{by.name} stopped the decision before it was told"
         move(
             application,
@@ -857,7 +883,7 @@ def has_open_checks(application: Application) -> bool:
     return last is None or any(each.result != Check.Result.PASS for each in last.checks.all())
 
 
-# ---- Letters ------------------------------------------------------------------------------------
+# ---- Letters ---------------------------------------------------------------------------------
 
 
 def approval_letter(application: Application, tariff: Tariff) -> Letter:
@@ -910,6 +936,7 @@ def tracking_link(application: Application) -> str:
 
 def _decide(application: Application, letter: Letter, by: Actor, now: datetime) -> Email:
     """Queue the letter of a person's decision, with time to stop it."""
+    _refuse_while_untold(application)
     return _tell(
         application,
         letter,
@@ -918,6 +945,19 @@ def _decide(application: Application, letter: Letter, by: Actor, now: datetime) 
         purpose=DECISION,
         delay=settings.SEND_DELAY_SECONDS,
     )
+
+
+def _refuse_while_untold(application: Application) -> None:
+    """Raise `Conflict` while the e-mail of an earlier decision waits: two would cross.
+
+    Call it in the transaction, after the move: who lost a race reads who won it.
+    """
+    if mail.waiting_for(application, DECISION) is not None:
+        raise Conflict(
+            f"The customer is about to be told the last decision on {application.reference}. "
+            "Stop that e-mail first, or wait until it has left. Nothing was done.",
+            status=application.status,
+        )
 
 
 def _tell(

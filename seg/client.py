@@ -20,11 +20,31 @@ GET_INSTALLATION = Operation(
     method="GET",
     path="/GetInstallation/{number}",
     keep_reply=frozenset(
-        """CertificateNumber CreatedDate CommissioningDate Technology Technology_Description
-        AddressLine1 AddressLine2 AddressLine3 County County_Description Postcode MPAN TotalCapacity
-        EstimatedAnnualGeneration Status Status_Description GenerationMeterSerialNumber
-        GenerationMeterReading DeclaredNetCapacity InstallationType InstallationType_Description
-        DNONotificationCompliance DNONotificationCompliance_Description""".split()
+        {
+            "CertificateNumber",
+            "CreatedDate",
+            "CommissioningDate",
+            "Technology",
+            "Technology_Description",
+            "AddressLine1",
+            "AddressLine2",
+            "AddressLine3",
+            "County",
+            "County_Description",
+            "Postcode",
+            "MPAN",
+            "TotalCapacity",
+            "EstimatedAnnualGeneration",
+            "Status",
+            "Status_Description",
+            "GenerationMeterSerialNumber",
+            "GenerationMeterReading",
+            "DeclaredNetCapacity",
+            "InstallationType",
+            "InstallationType_Description",
+            "DNONotificationCompliance",
+            "DNONotificationCompliance_Description",
+        }
     ),
 )
 OUR_FAULT = {
@@ -62,6 +82,8 @@ class InstallationRegistry:
                 "User": settings.SEG_API_USER,
                 "Authorisation": settings.SEG_API_TOKEN,
             },
+            read_timeout=settings.SEG_READ_TIMEOUT,
+            deadline=settings.SEG_DEADLINE,
         )
 
     def get_installation(self, number: str) -> Answer:

@@ -178,7 +178,7 @@ def _letter(to: Envelope, topic: str, *paragraphs: str) -> Letter:
 
 
 def _greeting(name: str) -> str:
-    """Greet by name, unless the name holds an address: the form is public, the recipient anybody."""
+    """Greet by name, unless it holds an address: the form is public, the recipient anybody."""
     plain = _one_line(name)
     if not plain or "/" in plain or "www." in plain.lower():
         return "Hello,"

@@ -19,10 +19,10 @@ from core.desks import Hit, InboxGroup, InboxItem, Tile
 from core.listing import ListPage
 from core.models import PartnerCall, User
 from core.templatetags.portal import age, status_tag, when
-from core.workflow import Conflict, NotAllowed, actor_for
+from core.workflow import Impossible, actor_for
 from seg import actions
 from seg.messages import normalise_certificate
-from seg.models import Application
+from seg.models import DECIDE, Application
 
 Status = Application.Status
 INBOX_LINES = 10
@@ -34,7 +34,7 @@ class ApplicationTable(tables.Table):
     """Columns of the list of applications."""
 
     reference = tables.Column("Reference")
-    name = tables.Column("Applicant", attrs={"td": {"class": "wide-name"}})
+    name = tables.Column("Applicant", attrs={"td": {"class": "name"}})
     status = tables.Column("Status")
     why = tables.Column("Why it is there", orderable=False, attrs={"td": {"class": "wide"}})
     assigned_to = tables.Column("With", order_by=("assigned_to__last_name", "assigned_to__pk"))
@@ -144,7 +144,7 @@ class ApplicationList(ListPage):
     page_title = "Export tariff applications"
     page_lead = "People who want to be paid for the power they export."
     status_labels = tuple(
-        (status.value, status.label)
+        (status.value, str(status.label))
         for status in (
             Status.REVIEW,
             Status.CHECKING,
@@ -156,8 +156,8 @@ class ApplicationList(ListPage):
         )
     )
     bulk: ClassVar[tuple[dict[str, Any], ...]] = (
-        {"label": "Assign to me", "value": "assign", "primary": True},
-        {"label": "Ask the registry again", "value": "check_again"},
+        {"label": "Assign to me", "value": "assign", "primary": True, "permission": DECIDE},
+        {"label": "Ask the registry again", "value": "check_again", "permission": DECIDE},
         {"label": "Download these as CSV", "value": "csv"},
     )
     empty: ClassVar[dict[str, str]] = {
@@ -180,8 +180,6 @@ class ApplicationList(ListPage):
     def bulk_assign(self, rows: QuerySet[Any]) -> HttpResponseBase | None:
         """Give the chosen cases to this person."""
         user = self.request.user
-        if not user.has_perm("seg.decide_application"):
-            raise NotAllowed("Your role does not look after applications.")
         for case in rows:
             casework.assign(case, to=user, by=actor_for(user), now=timezone.now())
         messages.success(self.request, f"{len(rows)} assigned to you.")
@@ -194,7 +192,7 @@ class ApplicationList(ListPage):
             try:
                 actions.check_again(application=case, by=by, now=timezone.now)
                 done += 1
-            except (Conflict, NotAllowed):
+            except Impossible:
                 left += 1
         messages.success(self.request, f"The registry is asked again about {done}.")
         if left:
@@ -222,7 +220,7 @@ class ApplicationList(ListPage):
             ]  # fmt: skip
 
 
-# ---- Home ---------------------------------------------------------------------------------------
+# ---- Home ------------------------------------------------------------------------------------
 
 
 def tile(user: User) -> Tile:
@@ -328,6 +326,6 @@ def search(text: str, user: User) -> list[Hit]:
 
 def try_again(call: PartnerCall, user: User) -> str:
     """Where to have the registry asked again about the call's case; empty when it may not be."""
-    case = Application.objects.filter(pk=call.case_id).first()
-    may = user.has_perm("seg.decide_application")
+    case = Application.objects.filter(reference=call.reference).first()
+    may = user.has_perm(DECIDE)
     return reverse("seg:again", args=[case.reference]) if case and may and case.askable else ""

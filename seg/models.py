@@ -4,7 +4,7 @@ An application's status follows TRANSITIONS alone; see docs/workflows.md for the
 """
 
 import hashlib
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from django.core.validators import MinValueValidator
@@ -303,7 +303,7 @@ class Application(Case):
     token_sha256 = models.CharField(max_length=64, unique=True, editable=False)
     submission_key = models.CharField(max_length=64, unique=True, editable=False)
 
-    objects = ApplicationQuerySet.as_manager()
+    objects = ApplicationQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         verbose_name = "export tariff application"

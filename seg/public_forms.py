@@ -44,7 +44,7 @@ class CheckedFile(NamedTuple):
     content: bytes
 
 
-# ---- Fields -------------------------------------------------------------------------------------
+# ---- Fields ----------------------------------------------------------------------------------
 
 
 class MpanField(forms.CharField):
@@ -101,6 +101,39 @@ class PhoneField(forms.CharField):
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
+class SecretInput(forms.TextInput):
+    """A box that never shows what was typed before."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Leave the box empty."""
+        return super().get_context(name, None, attrs)
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        """An empty box may keep what is stored, so browsers do not call it missing."""
+        return False
+
+
+class DigitsField(forms.CharField):
+    """Bank details: digits only. An empty box keeps what is stored."""
+
+    def __init__(self, *, form: str, refusal: str, **options: Any) -> None:
+        self.form, self.refusal, self.stored = re.compile(form), refusal, ""
+        widget = SecretInput(attrs={**_DIGITS, "class": "input-short"})
+        super().__init__(max_length=40, widget=widget, **options)
+
+    def clean(self, value: Any) -> str:
+        """Return the digits."""
+        digits = _BETWEEN.sub("", super().clean(value or self.stored))
+        if not self.form.fullmatch(digits):
+            raise ValidationError(self.refusal)
+        return digits
+
+    def keep(self, stored: str) -> None:
+        """Say what is stored, by its end, and let it stand."""
+        self.stored = stored
+        self.help_text = f"We have one {_masked(stored)}. Type it again only to change it."
+
+
 class FilesInput(forms.FileInput):
     """A box that takes one file or several."""
 
@@ -133,27 +166,22 @@ def _checked(file: Any) -> CheckedFile:
     return CheckedFile(upload, file.read())
 
 
-# ---- What the steps share -----------------------------------------------------------------------
+# ---- What the steps share --------------------------------------------------------------------
 
 
 class StepForm(forms.Form):
     """One page of the application; `kept` is what an earlier visit left.
 
-    A form that `survives` is kept when it is wrong as well, so its errors can be shown after a
-    redirect and the back button never asks to send again.
+    It is kept when it is wrong as well: so its errors are shown after a redirect, and the back
+    button never asks to send again. What may not be kept leaves its error, as "wrong_" and name.
     """
 
-    survives: ClassVar[bool] = True
     choice_hints: ClassVar[dict[str, dict[str, str]]] = {}
 
     def __init__(self, data: Any = None, files: Any = None, *, kept: Kept | None = None) -> None:
         self.kept = dict(kept or {})
         self.typed: Any = data or {}
-        super().__init__(data, files, initial=self.shown_again())
-
-    def shown_again(self) -> dict[str, str]:
-        """What a later visit finds in the boxes."""
-        return self.kept
+        super().__init__(data, files, initial=self.kept)
 
     def to_keep(self) -> dict[str, str]:
         """What was typed, for the draft."""
@@ -174,8 +202,8 @@ class CertificateNumber(forms.Form):
     certificate_number = forms.CharField(
         label="Certificate number",
         help_text="On the certificate, top right. Capitals, spaces and dashes do not matter.",
-        required=False,
         widget=forms.TextInput(attrs={**_PLAIN, "class": "input-medium mono"}),
+        error_messages={"required": str(messages.certificate_problem(""))},
     )
     certain = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -245,6 +273,9 @@ class Meters(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"required": "Choose whether your distributor has been told"},
     )
+    choice_hints: ClassVar[dict[str, dict[str, str]]] = {
+        "dno_told": {"unknown": "We see whether the certificate says so"}
+    }
 
     def clean(self) -> dict[str, Any]:
         """Refuse one number for both."""
@@ -258,7 +289,7 @@ class Meters(forms.Form):
         return cleaned
 
 
-# ---- The steps ----------------------------------------------------------------------------------
+# ---- The steps -------------------------------------------------------------------------------
 
 
 class CertificateForm(CertificateNumber, StepForm):
@@ -374,7 +405,6 @@ class YouForm(StepForm):
 class PaymentForm(StepForm):
     """Step 5: other payments, and the account. Right bank details are shown by their end only."""
 
-    survives = False
     SECRETS: ClassVar[tuple[str, ...]] = ("sort_code", "account_number")
 
     fit = forms.ChoiceField(
@@ -391,18 +421,18 @@ class PaymentForm(StepForm):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         error_messages={"required": "Write the name on the account"},
     )
-    sort_code = forms.CharField(
+    sort_code = DigitsField(
         label="Sort code",
         help_text="6 digits, like 12-34-56",
-        max_length=40,
-        widget=forms.TextInput(attrs={**_DIGITS, "class": "input-short"}),
+        form=r"[0-9]{6}",
+        refusal="Write the 6 digits of the sort code, like 12-34-56",
         error_messages={"required": "Write the sort code"},
     )
-    account_number = forms.CharField(
+    account_number = DigitsField(
         label="Account number",
         help_text="8 digits. If yours has only 6 or 7, we put zeros in front, as banks do.",
-        max_length=40,
-        widget=forms.TextInput(attrs={**_DIGITS, "class": "input-short"}),
+        form=r"[0-9]{6,8}",
+        refusal="Write the 8 digits of the account number; 6 or 7 will do as well",
         error_messages={"required": "Write the account number"},
     )
     choice_hints: ClassVar[dict[str, dict[str, str]]] = {
@@ -412,65 +442,55 @@ class PaymentForm(StepForm):
     def __init__(self, data: Any = None, files: Any = None, *, kept: Kept | None = None) -> None:
         super().__init__(data, files, kept=kept)
         for name in self.SECRETS:
+            field: Any = self.fields[name]
+            if wrong := self.typed.get(f"wrong_{name}"):
+                field.error_messages["required"] = wrong
             if stored := self.kept.get(name):
-                self.fields[name].required = False
-                self.fields[name].help_text = f"We have {_masked(stored)}. Type again to change it."
-
-    def shown_again(self) -> dict[str, str]:
-        """Everything but the bank details."""
-        return {name: text for name, text in self.kept.items() if name not in self.SECRETS}
+                field.keep(stored)
 
     def to_keep(self) -> dict[str, str]:
-        """What was typed; bank details only when the whole page is right."""
-        source = self.cleaned_data if self.is_valid() else self.kept
-        return {**super().to_keep(), **{name: source.get(name, "") for name in self.SECRETS}}
-
-    def clean_sort_code(self) -> str:
-        """Return 6 digits."""
-        typed = self.cleaned_data["sort_code"]
-        digits = _BETWEEN.sub("", typed)
-        if not typed:
-            return self.kept.get("sort_code", "")
-        if not re.fullmatch(r"[0-9]{6}", digits):
-            raise ValidationError("Write the 6 digits of the sort code, like 12-34-56")
-        return digits
+        """What was typed; of the bank details what is right, and what is wrong with the rest."""
+        wrong = {f"wrong_{x}": str(self.errors[x][0]) for x in self.SECRETS if x in self.errors}
+        right = {name: self.cleaned_data.get(name, "") for name in self.SECRETS}
+        return {**super().to_keep(), **right, **wrong}
 
     def clean_account_number(self) -> str:
-        """Return 8 digits, with zeros in front of a shorter number."""
-        typed = self.cleaned_data["account_number"]
-        digits = _BETWEEN.sub("", typed)
-        if not typed:
-            return self.kept.get("account_number", "")
-        if not re.fullmatch(r"[0-9]{6,8}", digits):
-            raise ValidationError(
-                "Write the 8 digits of the account number; 6 or 7 will do as well"
-            )
-        return digits.zfill(8)
+        """Put zeros in front of a shorter number."""
+        return str(self.cleaned_data["account_number"]).zfill(8)
 
     def answers(self) -> Iterator[Answer]:
         """The lines of the check page, with the account masked."""
         said = self.cleaned_data
         yield Answer("FIT payments for export", _chosen(self, "fit"), "fit_0")
         yield Answer("Name on the account", said["account_name"], "account_name")
-        yield Answer("Sort code", _masked(said["sort_code"]), "sort_code")
-        yield Answer("Account number", _masked(said["account_number"]), "account_number")
+        yield Answer("Sort code", _masked(said["sort_code"]).capitalize(), "sort_code")
+        masked = _masked(said["account_number"]).capitalize()
+        yield Answer("Account number", masked, "account_number")
 
 
 def _masked(digits: str) -> str:
-    """Say how bank details end: "one ending in 07"."""
-    return f"one ending in {digits[-2:]}"
+    """Say how bank details end: "ending in 07"."""
+    return f"ending in {digits[-2:]}"
 
 
 class ProofForm(StepForm):
     """Step 6: a file, which nobody has to send."""
-
-    survives = False
 
     file = FilesField(
         most=1,
         label="Add a file (optional)",
         help_text="PDF, JPEG or PNG, up to 10 MB, 3 files at most.",
     )
+
+    def clean_file(self) -> Any:
+        """Say once more what was wrong with the last file."""
+        if wrong := self.typed.get("wrong_file"):
+            raise ValidationError(wrong)
+        return self.cleaned_data["file"]
+
+    def to_keep(self) -> dict[str, str]:
+        """What was wrong with the file; the file itself is stored beside the draft."""
+        return {"wrong_file": str(self.errors["file"][0])} if "file" in self.errors else {}
 
 
 class AcceptForm(forms.Form):
@@ -491,7 +511,7 @@ def _chosen(form: forms.Form, name: str) -> str:
     return str(dict(field.choices)[form.cleaned_data[name]])
 
 
-# ---- The tracking page --------------------------------------------------------------------------
+# ---- The tracking page -----------------------------------------------------------------------
 
 
 class NumberForm(CertificateNumber):

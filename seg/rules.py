@@ -94,7 +94,7 @@ TITLES: Final[dict[str, str]] = {
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What the applicant said. `fit_export_declared` is True for "I do not get FIT export payments"."""
+    """What the applicant said. `fit_export_declared`: "I do not get FIT export payments"."""
 
     certificate: str
     address: tuple[str, ...]
@@ -153,7 +153,7 @@ class Recheck(msgspec.Struct, frozen=True, kw_only=True):
     grounds: tuple[Ground, ...] = ()
 
 
-# ---- The whole of it ------------------------------------------------------------------------
+# ---- The whole of it -------------------------------------------------------------------------
 
 
 def check(
@@ -274,7 +274,7 @@ def answer_by(start: datetime, working_days: int) -> datetime:
     return day
 
 
-# ---- Verdicts -------------------------------------------------------------------------------
+# ---- Verdicts --------------------------------------------------------------------------------
 
 
 def _about_another_certificate(checks: Sequence[Check]) -> tuple[Check, ...]:
@@ -336,7 +336,7 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-# ---- One row ----------------------------------------------------------------------------------
+# ---- One row ---------------------------------------------------------------------------------
 
 
 class _Finding(NamedTuple):
@@ -353,7 +353,7 @@ def _row(code: str, finding: _Finding, *, ours: str = "", theirs: str = "") -> C
     return Check(code=code, title=TITLES[code], ours=ours, theirs=theirs, **finding._asdict())
 
 
-# ---- The certificate itself -------------------------------------------------------------------
+# ---- The certificate itself ------------------------------------------------------------------
 
 
 def _standing(
@@ -550,7 +550,7 @@ def _commissioned_finding(day: date | None, today: date) -> _Finding:
     return _Finding("pass", f"{_day(day)}, in the past.")
 
 
-# ---- Applicant against certificate ------------------------------------------------------------
+# ---- Applicant against certificate -----------------------------------------------------------
 
 
 def _postcode(claim: Claim, installation: Installation) -> Check:
@@ -581,7 +581,7 @@ def _address(claim: Claim, installation: Installation) -> Check:
 
 
 def _address_finding(claim: Claim, installation: Installation) -> _Finding:
-    """Pass the same words in any order and spelling, and a side that only says more of the place."""
+    """Pass the same words in any order and spelling, and a side that only says more."""
     ours = _address_words(claim.address, claim.postcode)
     theirs = _address_words(installation.address, installation.postcode or "")
     if not theirs:
@@ -733,7 +733,7 @@ def _when_to_tell(installation: Installation, today: date) -> str:
     return f"28 days after commissioning {verb} on {_day(last_day)}."
 
 
-# ---- The applicant alone ------------------------------------------------------------------------
+# ---- The applicant alone ---------------------------------------------------------------------
 
 
 def _one_live(claim: Claim, surroundings: Surroundings) -> Check:
@@ -823,7 +823,7 @@ def _tariff(claim: Claim, surroundings: Surroundings) -> Iterator[Check]:
     yield _row("tariff", finding, ours=day)
 
 
-# ---- Comparing addresses ------------------------------------------------------------------------
+# ---- Comparing addresses ---------------------------------------------------------------------
 
 _SHORT_FORMS: Final[dict[str, str]] = {
     "road": "rd",
@@ -977,7 +977,7 @@ def _joined(pieces: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
     return joined
 
 
-# ---- Small things ---------------------------------------------------------------------------------
+# ---- Small things ----------------------------------------------------------------------------
 
 
 def _connected_size(installation: Installation) -> Decimal | None:

@@ -7,6 +7,7 @@ then the page says what it said before.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
@@ -92,8 +93,12 @@ class Story:
 
     @property
     def reason(self) -> str:
-        """Why it was decided like this, unless another decision is on its way."""
-        return "" if self.untold else self.application.decision_reason
+        """Why it was decided like this, unless another decision is on its way.
+
+        How to ask for a review has a place of its own on the page.
+        """
+        reason = self.application.decision_reason.removesuffix(rules.ASK_FOR_REVIEW)
+        return "" if self.untold else reason.strip()
 
     @property
     def answer_by(self) -> datetime | None:
@@ -103,11 +108,17 @@ class Story:
         start = self.since if self.move in ANSWERED_FROM_HERE else self.application.received_at
         return rules.answer_by(start, settings.SEG_ANSWER_WORKING_DAYS)
 
-    @property
+    @cached_property
     def tariff(self) -> Tariff | None:
         """The tariff approved, or the one open on the day of receipt."""
         return self.application.tariff or actions.tariff_for(self.application)
 
+    @property
+    def rate(self) -> str:
+        """What the tariff pays: "15.1 p/kWh", kept together by a no-break space."""
+        return f"{self.tariff.rate.normalize():f}\N{NO-BREAK SPACE}p/kWh" if self.tariff else ""
+
+    @cached_property
     def question(self) -> Question | None:
         """The question that waits for an answer."""
         if self.state != "question":
@@ -141,7 +152,7 @@ def _state(application: Application, status: str, *, asked: bool) -> str:
     return "in_progress" if application.in_progress_since else "checking"
 
 
-# ---- The way -------------------------------------------------------------------------------------
+# ---- The way ---------------------------------------------------------------------------------
 
 
 def steps(told: Story, verification: Verification | None) -> list[Step]:
@@ -191,9 +202,9 @@ def _comparison(told: Story, verification: Verification | None) -> Step:
         return Step("We compare the details")
     checks = list(verification.checks.all()) if verification else []
     points = tuple(row.customer_sentence for row in checks if row.customer_sentence)
-    text = "Happening now, by a person."
+    text = "We wait for your answer." if told.state == "question" else "Happening now, by a person."
     if points:
-        text += " This happens often and is not a refusal:"
+        text += " What differs is often harmless, and it is not a refusal:"
     return Step("We compare the details", "now", text=text, points=points)
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from seg import public, views
+from seg import public, public_track, views
 from seg.lists import ApplicationList
 
 app_name = "seg"
@@ -10,8 +10,8 @@ urlpatterns = [
     path("", ApplicationList.as_view(), name="list"),
     path("apply/", public.start, name="apply"),
     path("apply/<slug:step>/", public.step, name="apply-step"),
-    path("track/<str:token>/", public.track, name="track"),
-    path("track/<str:token>/<slug:what>/", public.track_form, name="track-form"),
+    path("track/<str:token>/", public_track.track, name="track"),
+    path("track/<str:token>/<slug:what>/", public_track.track_form, name="track-form"),
     path("files/<int:pk>/", views.attachment, name="attachment"),
     path("cases/<slug:reference>/", views.case, name="case"),
     path("cases/<slug:reference>/again/", views.again, name="again"),

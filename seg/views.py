@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +17,7 @@ from core.forms import AssignForm, NoteForm
 from core.models import Email, User
 from core.permissions import check, needs, staff_user
 from core.timeline import timeline
-from core.workflow import Conflict, NotAllowed, actor_for, allowed_moves
+from core.workflow import Impossible, actor_for, allowed_moves, conflict, transition
 from seg import actions, rules
 from seg.forms import ApproveForm, AskForm, RefuseForm, ReopenForm, WithdrawForm
 from seg.letters import Letter
@@ -40,10 +40,11 @@ NEXT: dict[str, tuple[str, str]] = {
 
 def _load(reference: str) -> Application:
     rows = Application.objects.select_related("assigned_to", "tariff")
-    return get_object_or_404(rows, reference=reference)
+    application: Application = get_object_or_404(rows, reference=reference)
+    return application
 
 
-# ---- The case ---------------------------------------------------------------------------------
+# ---- The case --------------------------------------------------------------------------------
 
 
 @needs(VIEW)
@@ -63,7 +64,9 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
         "checks": checks,
         "tally": {r: sum(c.result == r for c in checks) for r in ("fail", "look", "pass")},
         "timeline": timeline(application),
-        "questions": application.questions.prefetch_related("attachments"),
+        "questions": application.questions.select_related("asked_by").prefetch_related(
+            "attachments"
+        ),
         "attachments": application.attachments.filter(question=None),
         "note_form": NoteForm() if user.has_perm(DECIDE) else None,
         "note_url": reverse("seg:note", args=[reference]),
@@ -198,7 +201,7 @@ def _pieces(row: Check, text: str, other: str) -> list[tuple[str, bool]]:
     return rules.differences(text, other)
 
 
-# ---- Decisions: reason, check page, done --------------------------------------------------------
+# ---- Decisions: reason, check page, done -----------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -261,10 +264,17 @@ def decide(request: HttpRequest, reference: str, name: str) -> HttpResponseBase:
     """Take one decision: write the reason, read what leaves, press once."""
     application = _load(reference)
     check(request, VIEW)
+    if confirm.used(request.POST.get("token", "")):
+        messages.info(request, "This was done already; it was not done twice.")
+        return redirect(application)
     decision = DECISIONS.get(name)
-    moves = {row.name: row for row in allowed_moves(application, staff_user(request))}
-    if decision is None or name not in moves:
-        return _no_longer(request, application)
+    if decision is None:
+        raise Http404
+    row = transition(Application, name)
+    check(request, row.permission)
+    if application.status not in row.sources:
+        messages.error(request, conflict(application).sentence)
+        return redirect(application)
     if request.method != "POST":
         return _reason_page(request, application, decision, _form(decision, application))
     form = _form(decision, application, request.POST)
@@ -273,12 +283,6 @@ def decide(request: HttpRequest, reference: str, name: str) -> HttpResponseBase:
     if "token" not in request.POST:
         return _check_page(request, application, name, form)
     return _carry_out(request, application, name, form)
-
-
-def _no_longer(request: HttpRequest, application: Application) -> HttpResponseBase:
-    text = f"This cannot be done now: {application.reference} is “{application.status_label}”."
-    messages.error(request, f"{text} Nothing was changed.")
-    return redirect(application)
 
 
 def _form(decision: Decision, application: Application, posted: Any = None) -> forms.Form:
@@ -375,32 +379,17 @@ def _carry_out(
 ) -> HttpResponseBase:
     decision, reason = DECISIONS[name], form.cleaned_data["reason"]
     user = staff_user(request)
+    shown = confirm.Shown(application, name, reason)
     try:
-        shown = confirm.Shown(application, name, reason)
-        number = confirm.redeem(request.POST["token"], shown, user)
-        argument = "text" if name == "ask" else "reason"
         done = decision.action(
             application=application,
             by=actor_for(user),
             now=timezone.now,
-            confirmation=number,
-            **{argument: reason},
+            confirmation=confirm.redeem(request.POST["token"], shown, user),
+            **{"text" if name == "ask" else "reason": reason},
         )
-    except confirm.DoneAlready:
-        messages.info(request, "This was done already; it was not done twice.")
-        return redirect(application)
-    except (confirm.NotConfirmed, Conflict) as problem:
+    except Impossible as problem:
         messages.error(request, problem.sentence)
-        return redirect(application)
-    except NotAllowed as problem:
-        messages.error(request, str(problem))
-        return redirect(application)
-    except actions.NoTariff:
-        messages.error(request, "No tariff was open on the day of receipt. Add one first.")
-        return redirect(application)
-    except actions.AlreadyPaid:
-        text = "Another approved application holds this certificate or export MPAN."
-        messages.error(request, f"{text} Close that one first, or refuse this one.")
         return redirect(application)
     if isinstance(done, Email):
         return redirect("mail", pk=done.pk)
@@ -417,14 +406,14 @@ def again(request: HttpRequest, reference: str) -> HttpResponseBase:
         actions.check_again(
             application=application, by=actor_for(staff_user(request)), now=timezone.now
         )
-    except (Conflict, NotAllowed) as problem:
-        messages.error(request, str(problem))
+    except Impossible as problem:
+        messages.error(request, problem.sentence)
     else:
         messages.success(request, "The registry is asked now; its answer appears here.")
     return redirect(application)
 
 
-# ---- Notes, assignment, secrets, files ------------------------------------------------------------
+# ---- Notes, assignment, secrets, files -------------------------------------------------------
 
 
 @require_POST

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from django import forms, template
 from django.conf import settings
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
+from django.http import QueryDict
 from django.template import Context
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
@@ -26,7 +27,7 @@ SPARK_HEIGHT = 20
 KINDS = frozenset({"good", "look", "bad", "busy", "idle", "unknown", "plain"})
 
 
-# ---- Times and ages -----------------------------------------------------------------------------
+# ---- Times and ages --------------------------------------------------------------------------
 def _london(moment: datetime) -> datetime:
     return moment.astimezone(LONDON)
 
@@ -115,12 +116,14 @@ def publictime(moment: datetime | None) -> str:
 
 
 @register.filter
-def thousands(number: float | None) -> str:
+def thousands(number: float | str | None) -> str:
     """Write a number with commas: "1,812"; nothing for a missing one."""
-    return "" if number is None or number == "" else f"{number:,}"
+    if number is None or isinstance(number, str):
+        return number or ""
+    return f"{number:,}"
 
 
-# ---- Statuses -----------------------------------------------------------------------------------
+# ---- Statuses --------------------------------------------------------------------------------
 @register.simple_tag
 def tag(kind: str, label: str) -> SafeString:
     """Draw a status: its word, with the shape and colour of its kind."""
@@ -134,7 +137,7 @@ def status_tag(case: Any) -> SafeString:
     return tag(case.tag, case.status_label)
 
 
-# ---- Sparks and rings: small pictures drawn on the server ---------------------------------------
+# ---- Sparks and rings: small pictures drawn on the server ------------------------------------
 @register.simple_tag
 def spark(points: Iterable[dict[str, Any]], label: str) -> SafeString:
     """Draw bars from `{height: 0 to 1, kind: idle, good, look or bad}`; the label says the same."""
@@ -179,7 +182,7 @@ def percent_of(part: float, whole: float) -> int:
     return max(0, min(100, round(100 * part / whole))) if whole else 0
 
 
-# ---- Removed secrets ----------------------------------------------------------------------------
+# ---- Removed secrets -------------------------------------------------------------------------
 LEFT_OUT = {"[removed]": "Removed", "[link]": "private link"}
 
 
@@ -192,11 +195,11 @@ def mark_removed(text: str | None) -> SafeString:
     return mark_safe(escaped)  # noqa: S308  (escaped above)
 
 
-# ---- Links that keep the rest of the address ----------------------------------------------------
+# ---- Links that keep the rest of the address -------------------------------------------------
 @register.simple_tag(takes_context=True)
 def query_with(context: Context, name: str, value: object) -> str:
     """Return the query string of this page with one parameter changed."""
-    query = context["request"].GET.copy()
+    query: QueryDict = context["request"].GET.copy()
     query[name] = str(value)
     return "?" + query.urlencode()
 
@@ -226,12 +229,12 @@ def page_links(page: Page[Any]) -> list[PageLink]:
     """List the pages to offer around the current one, with gaps."""
     numbers = page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1)
     return [
-        PageLink(None if number == Paginator.ELLIPSIS else int(number), number == page.number)
+        PageLink(number if isinstance(number, int) else None, number == page.number)
         for number in numbers
     ]
 
 
-# ---- Forms --------------------------------------------------------------------------------------
+# ---- Forms -----------------------------------------------------------------------------------
 NAMELESS = ("This ", "Enter a ", "Ensure ", "Select a ", "Upload a ", "No file ")
 
 
@@ -268,7 +271,7 @@ def _problem_of(field: forms.BoundField, error: str) -> Problem:
     return Problem(text, box_id or "")
 
 
-# ---- Settings that pages without a request need -------------------------------------------------
+# ---- Settings that pages without a request need ----------------------------------------------
 @register.simple_tag
 def environment() -> str:
     """Return the environment label: SANDBOX, UAT or LIVE."""

@@ -1,13 +1,13 @@
 """The transition table is the workflow: every from–to pair, and every way around `move()`."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.management.commands.workflow_diagrams import page
@@ -106,7 +106,9 @@ def test_every_pair_of_move_and_status(model, row, status, actors):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("row", [*Parcel.TRANSITIONS, *Application.TRANSITIONS], ids=lambda r: r.name)
+@pytest.mark.parametrize(
+    "row", [*Parcel.TRANSITIONS, *Application.TRANSITIONS], ids=lambda r: r.name
+)
 def test_only_its_own_kind_of_actor_makes_a_move(row, actors):
     model = Parcel if row in Parcel.TRANSITIONS else Application
     case = FACTORIES[model](status=row.sources[0])
@@ -216,7 +218,6 @@ def test_a_constraint_that_refuses_a_move_leaves_no_history():
 
 @pytest.mark.django_db
 def test_who_comes_second_is_told_who_was_first(person):
-    first, second = Parcel.objects.none(), None
     case = ParcelFactory()
     first, second = Parcel.objects.get(), Parcel.objects.get()
     wren = person(admin=True, first_name="Wren", last_name="Halloway")
@@ -288,9 +289,8 @@ def by_another_object_with_its_key(case):
     ).save()
 
 
-def by_related_rows(case):
-    case.assigned_to = None
-    type(case)._base_manager.filter(pk=case.pk).update(status="sent")
+def by_base_manager(case):
+    Parcel._base_manager.filter(pk=case.pk).update(status="sent")
 
 
 WAYS_AROUND = {
@@ -300,9 +300,9 @@ WAYS_AROUND = {
     "update": lambda case: Parcel.objects.filter(pk=case.pk).update(status="sent"),
     "update of status_at": lambda case: Parcel.objects.update(status_at=now()),
     "update with others": lambda case: Parcel.objects.update(weight=2, status="sent"),
-    "aupdate": lambda case: async_to_sync(Parcel.objects.aupdate)(status="sent"),
+    "aupdate": lambda case: asyncio.run(Parcel.objects.aupdate(status="sent")),
     "bulk_update": by_bulk_update,
-    "abulk_update": lambda case: async_to_sync(Parcel.objects.abulk_update)([case], ["status"]),
+    "abulk_update": lambda case: asyncio.run(Parcel.objects.abulk_update([case], ["status"])),
     "upsert": by_upsert,
     "another object": by_another_object_with_its_key,
     "update_or_create": lambda case: Parcel.objects.update_or_create(
@@ -317,7 +317,7 @@ WAYS_AROUND = {
     "get_or_create elsewhere": lambda case: Parcel.objects.get_or_create(
         reference="P", defaults={"status": "sent", "status_at": now(), "created_at": now()}
     ),
-    "base manager": by_related_rows,
+    "base manager": by_base_manager,
 }
 
 
@@ -443,5 +443,5 @@ def test_a_diagram_shows_every_arrow():
 @pytest.mark.django_db
 def test_a_move_costs_two_queries(django_assert_num_queries):
     case = ParcelFactory()
-    with transaction.atomic(), django_assert_num_queries(2 + connection.vendor.count("none")):
+    with transaction.atomic(), django_assert_num_queries(2):
         move(case, "hold", by=PORTAL, now=case.status_at + timedelta(seconds=1))

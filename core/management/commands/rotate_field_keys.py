@@ -47,7 +47,7 @@ def _encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedField]]:
 
 
 def _rotate(model: type[models.Model], field: EncryptedField, size: int) -> tuple[int, int]:
-    """Rotate one column. Returns how many values were encrypted anew and how many are unreadable."""
+    """Rotate one column. Returns how many were encrypted anew and how many are unreadable."""
     done = lost = 0
     for rows in _batches(model, field, size):
         with transaction.atomic():
@@ -80,4 +80,5 @@ def _stored(model: type[models.Model], field: EncryptedField) -> models.QuerySet
     """Rows with the ciphertext of one field as plain text in `stored`."""
     raw = ExpressionWrapper(F(field.attname), output_field=TextField())
     queryset: models.QuerySet[Any] = models.QuerySet(model)
-    return queryset.filter(**{f"{field.name}__isnull": False}).annotate(stored=raw)
+    rows: models.QuerySet[Any] = queryset.filter(**{f"{field.name}__isnull": False})
+    return rows.annotate(stored=raw)
