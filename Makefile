@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BOOTSTRAP := $(PYTHON) -I config/bootstrap.py
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest -q -rs
+PARALLEL := -n 2 --dist loadgroup
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --universal \
 	--python-version 3.11
 # A start as in production, for the checks that only look at settings.
@@ -29,7 +30,7 @@ install-dev: python
 	@$(BOOTSTRAP) install-dev
 
 test: install ## the tests, without PostgreSQL, Redis or a network
-	$(PYTEST) -n 2 -q -rs
+	$(PYTEST) $(PARALLEL)
 
 check: lint test ## everything that must hold before a change goes in
 
@@ -49,13 +50,13 @@ format: install-dev ## put code and templates into their usual form
 	find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 {} +
 
 test-services: install ## the same tests on PostgreSQL and Redis (DATABASE_URL, REDIS_URL)
-	$(BIN)/python -m tests.services -n 2 -q -rs
+	$(BIN)/python -m tests.services -q -rs $(PARALLEL)
 
 journeys: install-dev ## the journeys in a real browser
-	$(PYTEST) -q -rs tests/journeys
+	$(PYTEST) tests/journeys
 
 drill: install ## faults and histories that take longer
-	$(PYTEST) -q -rs -m drill
+	$(PYTEST) -m drill
 
 bench: install ## how fast it is, as ratios measured in one run
 	$(BIN)/python -m benchmarks

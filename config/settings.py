@@ -68,7 +68,7 @@ _DEMO_FIELD_KEY = "ZGVidWctb25seS1rZXktbm90LWZvci1yZWFsLXVzZSE="
 def _secret(name: str, demo: str) -> str:
     """Read a secret; with DEBUG off, refuse to start when it is missing, default or short."""
     value: str = env.str(name, default=demo if DEBUG else "")
-    if not DEBUG and (not value or value in {_DEMO_SECRET, _DEMO_FIELD_KEY} or len(value) < 32):
+    if not DEBUG and (len(value) < 32 or demo in value):
         raise ImproperlyConfigured(
             f"{name} is missing, too short or the default one. "
             "`make run` writes a .env with fresh secrets; see docs/operator.md."

@@ -47,6 +47,10 @@ class PeopleAdmin(UserAdmin[User]):
         "last_login",
     )
     list_filter = ("is_active", "groups")
+    add_fieldsets = (
+        (None, {"fields": ("email", "first_name", "last_name")}),
+        *UserAdmin.add_fieldsets,
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only a superuser makes superusers or gives single permissions."""

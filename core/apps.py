@@ -15,7 +15,9 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the set-up of roles."""
-        from core import mail  # noqa: F401 - registers the e-mail queue
+        from core import fields, mail  # noqa: F401 - mail registers the e-mail queue
+
+        fields.encrypt("a start with keys that cannot be used is refused")
 
         post_migrate.connect(make_roles, sender=self)
 

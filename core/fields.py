@@ -106,6 +106,8 @@ class EncryptedJSONField(EncryptedField):
     """Anything JSON can hold, encrypted. None is NULL."""
 
     description = "Encrypted JSON"
+    _pyi_private_set_type: Any  # the types that mypy's Django plugin reads
+    _pyi_private_get_type: Any
 
     def as_text(self, value: Any) -> str:
         """Return the value as JSON."""

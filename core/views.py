@@ -80,7 +80,7 @@ def _alarm_group(user: User) -> list[desks.InboxGroup]:
 
 def search(request: HttpRequest) -> HttpResponse:
     """Find cases of every desk this person may see, by any identifier."""
-    text = request.GET.get("q", "").strip()[:100]
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     groups = []
     if len(text) >= SEARCH_MINIMUM:
         user = staff_user(request)

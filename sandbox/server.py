@@ -69,7 +69,7 @@ class Conversation(BaseHTTPRequestHandler):
         finally:
             self.server.leave(self.connection)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as inherited
         """Print nothing: the log is in the store."""
 
     def handle_one_request(self) -> None:

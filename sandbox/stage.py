@@ -54,7 +54,7 @@ class Stage:
                 credentials=None,
                 fault=switched.fault,
             )
-            self.store.log_answered(number, None, False, 0.0)
+            self.store.log_answered(number, status=None, written=False, duration=0.0)
         return switched
 
     def perform(self, party: Party, request: Request, target: str, wire: Wire) -> None:
@@ -79,7 +79,9 @@ class Stage:
             delivered = fault.deliver(wire, partial(fault.spoil, scene), settings)
         finally:
             took = time.monotonic() - began
-            self.store.log_answered(number, delivered.status, delivered.written, took)
+            self.store.log_answered(
+                number, status=delivered.status, written=delivered.written, duration=took
+            )
 
     def reset(self) -> None:
         """Forget every change, fault and log row."""

@@ -124,7 +124,9 @@ class Store:
             self.run("delete from log where id <= ?", number - LOG_KEPT)
         return number
 
-    def log_answered(self, number: int, status: int | None, written: bool, duration: float) -> None:
+    def log_answered(
+        self, number: int, *, status: int | None, written: bool, duration: float
+    ) -> None:
         """Complete a log row: the status sent, and whether every byte was handed over."""
         self._run_and_tell(
             "update log set status=?, written=?, duration_ms=? where id=?",
@@ -169,7 +171,7 @@ class Store:
         """Empty the named tables."""
         with self._lock:
             for table in tables or ("record", "fault", "log"):
-                self.run(f"delete from {table}")
+                self.run(f"delete from {table}")  # noqa: S608 - names of our own
 
 
 def _entry(row: sqlite3.Row) -> dict[str, Any]:

@@ -25,7 +25,17 @@ from core import alarms, calls, casework, mail, queue
 from core.models import Email, Note, User, next_reference
 from core.outcomes import CallRecord, Outcome, Refused, Unexpected
 from core.uploads import Upload
-from core.workflow import CUSTOMER, PORTAL, Actor, Conflict, Impossible, NotAllowed, move, opened
+from core.workflow import (
+    CUSTOMER,
+    PORTAL,
+    Actor,
+    Conflict,
+    Impossible,
+    NotAllowed,
+    conflict,
+    move,
+    opened,
+)
 from seg import letters, rules
 from seg.client import GET_INSTALLATION, NAME, Answer, InstallationRegistry
 from seg.letters import Envelope, Letter
@@ -232,8 +242,13 @@ def forget_drafts(*, now: datetime, **_: object) -> int:
     return old.delete()[1].get("seg.Draft", 0)
 
 
-def correct(*, application: Application, correction: Correction, now: Clock) -> None:
-    """Take a customer's correction and ask the registry again. Raises `Conflict`."""
+def correct(
+    *, application: Application, correction: Correction, now: Clock, by: Actor = CUSTOMER
+) -> None:
+    """Take a correction, by the customer or for them, and ask the registry again.
+
+    Raises `Conflict`, `NotAllowed`.
+    """
     changed = [
         str(getattr(Application._meta.get_field(name), "verbose_name", name))
         for name, value in asdict(correction).items()
@@ -242,9 +257,11 @@ def correct(*, application: Application, correction: Correction, now: Clock) -> 
     note = "Corrected: " + ", ".join(changed) if changed else "No change."
     moment = now()
     with transaction.atomic():
-        why = "Corrected by the customer; waiting for the registry"
-        fields = {**asdict(correction), "why": why, "in_progress_since": None}
-        move(application, "correct", by=CUSTOMER, now=moment, note=note, **fields)
+        why = f"Corrected by {by.name}; waiting for the registry"
+        fields = {**asdict(correction), "why": why, "in_progress_since": None, "trouble": ""}
+        name = "correct" if by is CUSTOMER else "amend"
+        move(application, name, by=by, now=moment, note=note, **fields)
+        application.questions.filter(answered_at=None).update(withdrawn_at=moment)
         queue.due(VERIFY, application.pk, now=moment)
 
 
@@ -839,6 +856,26 @@ def check_again(*, application: Application, by: Actor, now: Clock) -> None:
         if application.status != Application.Status.APPROVED:
             queue.due(VERIFY, application.pk, now=moment)
         _refuse_while_untold(application)
+
+
+def add_export_mpan(*, application: Application, export_mpan: str, by: Actor, now: Clock) -> None:
+    """Add the export MPAN that an approved application came without, so that payments can start.
+
+    Raises `AlreadyPaid` when another paid application has it, `Conflict` when it is there already.
+    """
+    if by.user is None or not by.user.has_perm(DECIDE):
+        raise NotAllowed("Your role does not change applications.")
+    if export_mpan == application.import_mpan:
+        raise Impossible("This is the import MPAN once more. Nothing was changed.")
+    missing = Application.objects.filter(pk=application.pk, status__in=PAID, export_mpan="")
+    text = f"Export MPAN {export_mpan} added."
+    try:
+        with transaction.atomic():
+            if not missing.update(export_mpan=export_mpan):
+                raise conflict(application)
+            casework.note(application, text=text, by=by, now=now(), kind=Note.Kind.EVENT)
+    except IntegrityError as problem:
+        raise AlreadyPaid from problem
 
 
 def stop_decision(email: Email, *, by: Actor, now: datetime) -> bool:

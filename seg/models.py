@@ -196,6 +196,14 @@ class Application(Case):
             needs_note=True,
         ),
         Transition(
+            "amend",
+            (Status.REVIEW, Status.WAITING),
+            Status.CHECKING,
+            "Correct for the customer",
+            Who.PERSON,
+            DECIDE,
+        ),
+        Transition(
             "check_again",
             (Status.REVIEW, Status.WAITING),
             Status.CHECKING,

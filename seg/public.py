@@ -231,7 +231,7 @@ STAGES: Final = (
     Stage("you", "About you", "So that we know who you are and where to write.", YouForm),
     Stage(
         "payment",
-        "How we pay you",
+        "Where we pay",
         "One question first, then the bank account in the UK that we pay into.",
         PaymentForm,
     ),

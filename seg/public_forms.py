@@ -533,6 +533,19 @@ class CorrectForm(CertificateNumber, InstallationAddress, Meters):
     )
 
 
+class ExportMpanForm(forms.Form):
+    """The export MPAN, when it comes after the approval."""
+
+    export_mpan = MpanField(label="Export MPAN", help_text="13 digits, from the distributor.")
+
+    def clean_export_mpan(self) -> str:
+        """Refuse an empty one."""
+        number: str = self.cleaned_data["export_mpan"]
+        if not number:
+            raise ValidationError("Write the export MPAN.")
+        return number
+
+
 class AnswerForm(forms.Form):
     """The answer to our question."""
 

@@ -50,17 +50,17 @@ def track(request: HttpRequest, token: str) -> HttpResponseBase:
     told = story(application)
     if request.headers.get("HX-Request") and "seen" in request.GET:
         return _without_trace(_news(request, told))
-    response = render(request, "seg/track.html", _page(told))
-    return _without_trace(response, has_form=told.state in ("number", "question"))
+    return _without_trace(render(request, "seg/track.html", _page(told)))
 
 
-def _without_trace(response: HttpResponseBase, *, has_form: bool = False) -> HttpResponseBase:
+def _without_trace(response: HttpResponseBase) -> HttpResponseBase:
     """Keep the private address out of what browsers pass on.
 
     From a page without referrer a browser posts a form with `Origin: null`, which the protection
-    against forged forms refuses; so a page with a form tells its origin, never its address.
+    against forged forms refuses. News can bring a form into any page, and the policy stays that of
+    the page; so each tells its origin, never its address.
     """
-    response.headers["Referrer-Policy"] = "strict-origin" if has_form else "no-referrer"
+    response.headers["Referrer-Policy"] = "strict-origin"
     return response
 
 
@@ -99,6 +99,7 @@ def _page(told: Story) -> dict[str, Any]:
         },
         "may_correct": told.may("correct"),
         "may_withdraw": told.may("withdraw"),
+        "is_settled": told.state in tracking.SETTLED,
         "is_late": told.answer_by is not None and told.answer_by < timezone.now(),
         "in_progress_until": tracking.in_progress_until(application),
         **_poll(told),
@@ -222,12 +223,12 @@ def track_form(request: HttpRequest, token: str, what: str) -> HttpResponseBase:
         return _without_trace(_unknown(request))
     told, entry = story(application), TRACK_FORMS[what]
     if request.method == "POST":
-        return _without_trace(_take_form(request, told, entry), has_form=True)
+        return _without_trace(_take_form(request, told, entry))
     if told.untold or not told.may(what):
         messages.warning(request, _too_late(told))
         return _without_trace(redirect("seg:track", token))
     form = entry.form(initial=_initial(application))
-    return _without_trace(_show_form(request, told, entry, form), has_form=True)
+    return _without_trace(_show_form(request, told, entry, form))
 
 
 def _take_form(request: HttpRequest, told: Story, entry: TrackForm) -> HttpResponseBase:

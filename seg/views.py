@@ -1,7 +1,9 @@
 """Staff pages of the export tariff desk: load, one action, message, redirect."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -22,6 +24,7 @@ from seg import actions, rules
 from seg.forms import ApproveForm, AskForm, RefuseForm, ReopenForm, WithdrawForm
 from seg.letters import Letter
 from seg.models import Application, Attachment, Check, Verification
+from seg.public_forms import CorrectForm, ExportMpanForm
 
 VIEW = "seg.view_application"
 DECIDE = "seg.decide_application"
@@ -74,9 +77,14 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
         "waiting_mail": mail.waiting_for(application, actions.DECISION),
         "may_reveal": user.has_perm("seg.reveal_bank_details"),
         "then_tariff": application.tariff or actions.tariff_for(application),
-        "now": timezone.now(),
+        "export_form": _export_form(application, user),
     }
     return render(request, "seg/case.html", context)
+
+
+def _export_form(application: Application, user: User) -> ExportMpanForm | None:
+    missing = application.status in actions.PAID and not application.export_mpan
+    return ExportMpanForm() if missing and user.has_perm(DECIDE) else None
 
 
 def _ordered(verification: Verification | None) -> list[Any]:
@@ -107,10 +115,12 @@ BUTTON_ORDER = (
     "reinstate",
     "ask",
     "refuse",
+    "amend",
     "check_again",
     "reopen",
     "withdraw",
 )
+PAGES = {"check_again": "seg:again", "amend": "seg:amend"}
 
 
 def _buttons(application: Application, user: User) -> list[dict[str, Any]]:
@@ -118,8 +128,8 @@ def _buttons(application: Application, user: User) -> list[dict[str, Any]]:
     buttons = []
     for name in BUTTON_ORDER:
         if row := moves.get(name):
-            url_name = "seg:again" if name == "check_again" else "seg:decide"
-            args = [application.reference] + ([] if name == "check_again" else [name])
+            url_name = PAGES.get(name, "seg:decide")
+            args = [application.reference] + ([] if name in PAGES else [name])
             buttons.append(
                 {
                     "label": _label(application, name, row.label),
@@ -264,8 +274,7 @@ def decide(request: HttpRequest, reference: str, name: str) -> HttpResponseBase:
     """Take one decision: write the reason, read what leaves, press once."""
     application = _load(reference)
     check(request, VIEW)
-    if confirm.used(request.POST.get("token", "")):
-        messages.info(request, "This was done already; it was not done twice.")
+    if _done_already(request):
         return redirect(application)
     decision = DECISIONS.get(name)
     if decision is None:
@@ -283,6 +292,14 @@ def decide(request: HttpRequest, reference: str, name: str) -> HttpResponseBase:
     if "token" not in request.POST:
         return _check_page(request, application, name, form)
     return _carry_out(request, application, name, form)
+
+
+def _done_already(request: HttpRequest) -> bool:
+    """Say so when this very confirmation was carried out before: a double click."""
+    used = confirm.used(request.POST.get("token", ""))
+    if used:
+        messages.info(request, "This was done already; it was not done twice.")
+    return used
 
 
 def _form(decision: Decision, application: Application, posted: Any = None) -> forms.Form:
@@ -389,7 +406,8 @@ def _carry_out(
             **{"text" if name == "ask" else "reason": reason},
         )
     except Impossible as problem:
-        messages.error(request, problem.sentence)
+        if not _done_already(request):
+            messages.error(request, problem.sentence)
         return redirect(application)
     if isinstance(done, Email):
         return redirect("mail", pk=done.pk)
@@ -402,15 +420,9 @@ def _carry_out(
 def again(request: HttpRequest, reference: str) -> HttpResponseBase:
     """Ask the registry again now."""
     application = _load(reference)
-    try:
-        actions.check_again(
-            application=application, by=actor_for(staff_user(request)), now=timezone.now
-        )
-    except Impossible as problem:
-        messages.error(request, problem.sentence)
-    else:
-        messages.success(request, "The registry is asked now; its answer appears here.")
-    return redirect(application)
+    by = actor_for(staff_user(request))
+    ask = partial(actions.check_again, application=application, by=by, now=timezone.now)
+    return _done(request, application, ask, "The registry is asked now; its answer appears here.")
 
 
 # ---- Notes, assignment, secrets, files -------------------------------------------------------
@@ -455,6 +467,68 @@ def assign(request: HttpRequest, reference: str) -> HttpResponseBase:
     return redirect(application)
 
 
+@needs(DECIDE)
+def amend(request: HttpRequest, reference: str) -> HttpResponseBase:
+    """Correct what the customer told us, as they asked on the phone."""
+    application = _load(reference)
+    names = [field.name for field in dataclasses.fields(actions.Correction)]
+    before = {name: getattr(application, name) for name in names}
+    form = CorrectForm(request.POST or None, initial=before)
+    if not form.is_valid():
+        context = {
+            "page_title": f"Correct for {application.name}",
+            "lead": "The registry is asked again with what stands here.",
+            "form": form,
+            "button": "Save the corrections",
+            "cancel_url": application.get_absolute_url(),
+            "cancel_label": "Back to the case",
+            "case": application,
+        }
+        return render(request, "seg/decide.html", context)
+    correction = actions.Correction(**form.cleaned_data)
+    by = actor_for(staff_user(request))
+    return _done(
+        request,
+        application,
+        partial(
+            actions.correct, application=application, correction=correction, by=by, now=timezone.now
+        ),
+        "Corrected. The registry is asked again.",
+    )
+
+
+@require_POST
+@needs(DECIDE)
+def export_mpan(request: HttpRequest, reference: str) -> HttpResponseBase:
+    """Add the export MPAN of an approved application."""
+    application, form = _load(reference), ExportMpanForm(request.POST)
+    if not form.is_valid():
+        said = " ".join(str(each) for each in form.errors["export_mpan"])
+        messages.error(request, f"{said} Nothing was changed.")
+        return redirect(application)
+    add = partial(
+        actions.add_export_mpan,
+        application=application,
+        export_mpan=form.cleaned_data["export_mpan"],
+        by=actor_for(staff_user(request)),
+        now=timezone.now,
+    )
+    return _done(request, application, add, "Export MPAN added. Payments can start.")
+
+
+def _done(
+    request: HttpRequest, application: Application, act: Callable[[], None], said: str
+) -> HttpResponseBase:
+    """Do it, or say why it could not be done; back to the case."""
+    try:
+        act()
+    except Impossible as problem:
+        messages.error(request, problem.sentence)
+    else:
+        messages.success(request, said)
+    return redirect(application)
+
+
 @require_POST
 @needs("seg.reveal_bank_details")
 def reveal(request: HttpRequest, reference: str) -> HttpResponse:
@@ -471,8 +545,12 @@ def reveal(request: HttpRequest, reference: str) -> HttpResponse:
 def attachment(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send a customer's file as a download, never shown inside the portal."""
     row = get_object_or_404(Attachment.objects.exclude(application=None), pk=pk)
+    try:
+        content = row.file.open("rb")
+    except FileNotFoundError as problem:
+        raise Http404 from problem
     response = FileResponse(
-        row.file.open("rb"),
+        content,
         as_attachment=True,
         filename=row.name,
         content_type=row.content_type,

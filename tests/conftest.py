@@ -1,4 +1,4 @@
-"""Fixtures for every test: a network that ends at this machine, the played registry, work, people."""
+"""Fixtures for every test: a network that ends here, the played registry, work, people."""
 
 import ipaddress
 import json
@@ -20,7 +20,7 @@ from django.utils import timezone
 ROUNDS = 500
 
 
-# ---- The network ends here ------------------------------------------------------------------
+# ---- The network ends here -------------------------------------------------------------------
 
 
 class NotThisMachine(OSError):
@@ -74,7 +74,7 @@ def nothing_left_over():
     structlog.contextvars.clear_contextvars()
 
 
-# ---- The registry, played over HTTP ------------------------------------------------------------
+# ---- The registry, played over HTTP ----------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,7 @@ class PlayedRegistry:
     url: str
 
     def fault(self, name, *, calls=None, seconds=None, match="", **how):
-        """Switch a fault on: "500", "hang", "refuse" …, for so many calls or until the test ends."""
+        """Switch a fault on ("500", "hang", …), for so many calls or until the test ends."""
         settings = {"calls": calls, "seconds": seconds, "match": match, **how}
         return self.running.switch_on("registry", name, **settings)
 
@@ -138,7 +138,7 @@ def registry(sandbox, settings):
     sandbox.reset()
 
 
-# ---- Work ------------------------------------------------------------------------------------------
+# ---- Work ------------------------------------------------------------------------------------
 
 
 class Work:
@@ -214,7 +214,7 @@ def no_bells_left():
         current_app.control.purge()
 
 
-# ---- People ----------------------------------------------------------------------------------------
+# ---- People ----------------------------------------------------------------------------------
 
 
 @pytest.fixture

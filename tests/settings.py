@@ -12,12 +12,11 @@ from uuid import uuid4
 
 _folder = Path(tempfile.mkdtemp(prefix="portal-tests-"))
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-_KEPT = {"DATABASE_URL", "REDIS_URL"}
 _OURS = (
-    "SECRET_KEY FIELD_ENCRYPTION_KEYS EMAIL_URL PUBLIC_BASE_URL ENVIRONMENT_LABEL"
-    " TRUSTED_PROXY_COUNT SEND_DELAY_SECONDS DEFAULT_FROM_EMAIL SUPPLIER_NAME SUPPLIER_EMAIL"
-    " SUPPLIER_PHONE"
-).split()
+    *("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "EMAIL_URL", "PUBLIC_BASE_URL", "ENVIRONMENT_LABEL"),
+    *("TRUSTED_PROXY_COUNT", "SEND_DELAY_SECONDS", "DEFAULT_FROM_EMAIL", "SUPPLIER_NAME"),
+    *("SUPPLIER_EMAIL", "SUPPLIER_PHONE"),
+)
 for _name in [*_OURS, *(name for name in os.environ if name.startswith("SEG_"))]:
     os.environ.pop(_name, None)
 os.environ.update(

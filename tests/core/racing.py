@@ -19,7 +19,7 @@ def race(*racers):
         try:
             start.wait(PATIENCE)
             results[place] = racer()
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - it is the result
             results[place] = problem
         finally:
             connections.close_all()

@@ -68,7 +68,7 @@ def in_every_kind(table):
     ]
 
 
-# ---- The sandbox's faults ------------------------------------------------------------------------
+# ---- The sandbox's faults --------------------------------------------------------------------
 
 FAULTS = [
     ("refuse", {}, {}, NOT_SENT),
@@ -134,7 +134,7 @@ def test_only_whole_seconds_are_understood(said, serve):
     assert call(server.url).retry_after() is None
 
 
-# ---- Faults that only a raw socket has ---------------------------------------------------------------
+# ---- Faults that only a raw socket has -------------------------------------------------------
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 RAW = [
@@ -225,7 +225,7 @@ def test_a_silent_body_is_called_silent(serve):
     assert outcome.sentence == "The registry did not answer within 0.2 seconds."
 
 
-# ---- What proves that nothing was sent ----------------------------------------------------------------
+# ---- What proves that nothing was sent -------------------------------------------------------
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ class TestNotSent:
         server = serve(wires.says(reply()))
         proves_not_sent(server.url.replace("http", "https"), kind)
 
-    def test_silent_handshake(self, kind, full_port, monkeypatch):
+    def test_silent_handshake(self, kind, monkeypatch):
         monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
@@ -313,7 +313,7 @@ class TestNotSent:
         assert server.requests == []
 
 
-# ---- TLS, connections, proxies --------------------------------------------------------------------------
+# ---- TLS, connections, proxies ---------------------------------------------------------------
 
 
 def trusting(server, file, **limits):
@@ -454,7 +454,7 @@ def test_no_timer_outlives_its_call(registry):
     assert threading.active_count() <= before + 2
 
 
-# ---- What is kept ----------------------------------------------------------------------------------------
+# ---- What is kept ----------------------------------------------------------------------------
 
 
 def everything(record_):

@@ -1,4 +1,4 @@
-"""E-mails: kept while the server is down, at least once with one Message-ID, Stop before the claim."""
+"""E-mails: kept while the server is down, at least once with one Message-ID, and Stop."""
 
 import email as emails
 import socket
@@ -76,7 +76,8 @@ class MailServer:
                     return
                 say(self.after)
             elif verb == b"QUIT":
-                return say("221 bye")
+                say("221 bye")
+                return
             else:
                 say(self.recipient if verb == b"RCPT" else "250 fine")
 
@@ -113,7 +114,7 @@ def message_ids(server):
     ]
 
 
-# ---- Sending --------------------------------------------------------------------------------------
+# ---- Sending ---------------------------------------------------------------------------------
 
 
 def test_an_email_leaves_at_once(work, mailoutbox):
@@ -130,7 +131,7 @@ def test_an_email_leaves_at_once(work, mailoutbox):
 
 
 def test_an_email_is_part_of_its_transaction(mailoutbox, work):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
         post()
         raise ZeroDivisionError
     work()
@@ -157,7 +158,7 @@ def test_it_goes_through_a_real_mail_server(work, mail_server):
     assert "Grüße – 15 p/kWh" in got.get_content()
 
 
-# ---- A server that is down, or refuses -----------------------------------------------------------------
+# ---- A server that is down, or refuses -------------------------------------------------------
 
 
 def test_kept_while_the_server_is_down_and_sent_later_under_the_same_name(work, mail_server):
@@ -244,7 +245,7 @@ def test_a_worker_that_died_while_sending_sends_again(work, mailoutbox):
     assert [m.extra_headers["Message-ID"] for m in mailoutbox] == [email.message_id]
 
 
-# ---- Private links ------------------------------------------------------------------------------------------
+# ---- Private links ---------------------------------------------------------------------------
 
 
 def test_a_private_link_is_only_in_what_leaves(work, mailoutbox, signed_in, decider):
@@ -271,7 +272,7 @@ def test_a_text_without_a_link_may_say_link(work, mailoutbox):
     assert mailoutbox[0].body == "See [link]."
 
 
-# ---- Stop ----------------------------------------------------------------------------------------------------
+# ---- Stop ------------------------------------------------------------------------------------
 
 
 def test_stop_before_the_claim_wins(work, mailoutbox):

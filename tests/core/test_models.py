@@ -41,7 +41,6 @@ def partner_call(**fields):
 
 
 MAKERS = [status_change, note, partner_call]
-COLUMN = "by_name"
 
 
 def change_attribute(row):
@@ -153,7 +152,7 @@ def test_references_run_by_month():
 
 
 def test_a_reference_that_was_rolled_back_is_given_again():
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
         next_reference("SEG", NOW)
         raise ZeroDivisionError
     assert next_reference("SEG", NOW) == "SEG-2611-0001"

@@ -1,4 +1,4 @@
-"""Due rows: due, bell, claim, lease, settle, back-off, sweep. One thread; see test_queue_threads."""
+"""Due rows in one thread: due, bell, claim, lease, settle, back-off, sweep."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ def row():
     return Parcel.objects.get()
 
 
-# ---- due and its bell -------------------------------------------------------------------------
+# ---- due and its bell ------------------------------------------------------------------------
 
 
 def test_the_bell_rings_on_commit_with_nothing_but_the_key(
@@ -49,7 +49,7 @@ def test_the_bell_rings_on_commit_with_nothing_but_the_key(
 @pytest.mark.django_db(transaction=True)
 def test_no_bell_rings_after_a_rollback(now, bells):
     parcel = ParcelFactory()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
         queue.due(LOOK, parcel.pk, now=now)
         raise ZeroDivisionError
     assert bells == []
@@ -100,7 +100,7 @@ def test_an_action_succeeds_without_a_broker(now, monkeypatch, work):
     assert row().looked == 1
 
 
-# ---- claim and settle ------------------------------------------------------------------------------
+# ---- claim and settle ------------------------------------------------------------------------
 
 
 def test_due_claim_settle(now):
@@ -205,7 +205,7 @@ def test_a_batch_costs_a_constant_number_of_queries(now, django_assert_max_num_q
         assert len(queue.claim_batch(LOOK, 20, now=now)) == 20
 
 
-# ---- Patience ------------------------------------------------------------------------------------------
+# ---- Patience --------------------------------------------------------------------------------
 
 
 def claim_after(attempts, limit=12):
@@ -251,7 +251,7 @@ def test_waiting_rows_are_woken_and_only_those(now):
     queue.settle(claim)
 
 
-# ---- The sweep -------------------------------------------------------------------------------------------
+# ---- The sweep -------------------------------------------------------------------------------
 
 
 def test_the_sweep_rings_lost_bells_and_not_those_just_rung(now, bells):
@@ -300,7 +300,7 @@ def test_one_sweep_rings_a_limited_number(now, bells, monkeypatch):
     assert queue.sweep(now=now) == 2
 
 
-# ---- Work that must not be repeated --------------------------------------------------------------------------
+# ---- Work that must not be repeated ----------------------------------------------------------
 
 
 def test_a_once_row_is_claimed_a_single_time(now):
@@ -347,7 +347,7 @@ def test_a_once_row_that_was_not_sent_may_be_tried_again(now):
     assert queue.claim(SEND, parcel.pk, now=now).attempts == 2
 
 
-# ---- Standings -------------------------------------------------------------------------------------------------
+# ---- Standings -------------------------------------------------------------------------------
 
 
 def test_standings_count_waiting_overdue_and_held(now, django_assert_num_queries):

@@ -5,6 +5,7 @@ The barriers stand at the dangerous point: after the last look, before the write
 
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection, models, transaction
@@ -138,7 +139,7 @@ def test_two_opposite_moves_do_not_both_happen(now):
             with transaction.atomic():
                 return move(case, name, by=by, now=timezone.now())
 
-        results = race(lambda go=go: go("hold", PORTAL), lambda go=go: go("send", person))
+        results = race(partial(go, "hold", PORTAL), partial(go, "send", person))
         assert Counter(type(result) for result in results) == {StatusChange: 1, Conflict: 1}
         moves = StatusChange.objects.for_case(case).exclude(move="open")
         assert moves.get().to_status == Parcel.objects.get(pk=case.pk).status

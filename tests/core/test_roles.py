@@ -95,7 +95,8 @@ def test_the_menu_leads_staff_to_the_reference_tables(person, signed_in):
 
 def test_nobody_signs_up(client):
     response = client.get("/accounts/signup/")
-    assert (response.status_code, response.url) == (302, "/accounts/login/")
+    assert response.status_code == 302
+    assert response.url.startswith("/accounts/login/")
     client.post("/accounts/signup/", {"email": "eve@example.org", "password1": "x" * 20})
     from core.models import User
 

@@ -59,7 +59,7 @@ def status_of(case):
     return type(case).objects.values_list("status", flat=True).get(pk=case.pk)
 
 
-# ---- The table ---------------------------------------------------------------------------------
+# ---- The table -------------------------------------------------------------------------------
 
 
 def test_every_case_model_is_tested_here():
@@ -167,7 +167,7 @@ def test_a_move_outside_a_transaction_is_refused():
     assert status_of(case) == "packed"
 
 
-# ---- What a move does -----------------------------------------------------------------------------
+# ---- What a move does ------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -199,7 +199,7 @@ def test_the_object_in_memory_stays_as_it_was_read():
 @pytest.mark.django_db
 def test_a_rollback_leaves_row_history_and_memory_as_they_were():
     case = ParcelFactory()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
         move(case, "hold", by=PORTAL, now=now())
         raise ZeroDivisionError
     assert case.status == status_of(case) == "packed"
@@ -252,7 +252,7 @@ def test_a_confirmation_is_used_once(actors):
     ]
 
 
-# ---- No other way ------------------------------------------------------------------------------------
+# ---- No other way ----------------------------------------------------------------------------
 
 
 def by_save(case):
@@ -382,7 +382,7 @@ def test_a_partly_read_case_can_be_saved():
     assert Parcel.objects.get().weight == 5
 
 
-# ---- Who may do what ---------------------------------------------------------------------------------
+# ---- Who may do what -------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -417,7 +417,7 @@ def test_a_button_is_a_move_that_works(status, person):
         moved(ParcelFactory(status=status), row.name, actor_for(user))
 
 
-# ---- The pictures in the docs ---------------------------------------------------------------------------
+# ---- The pictures in the docs ----------------------------------------------------------------
 
 
 def test_docs_and_tables_agree():

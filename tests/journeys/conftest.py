@@ -66,6 +66,7 @@ def window(town, chromium, request):
 
     What must not happen in any of them is looked for once more when the journey ends.
     """
+    town.check()
     opened = []
 
     def open_window(whose, *, width=WIDE, scripts=True, **how):

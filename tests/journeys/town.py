@@ -139,6 +139,12 @@ class Town:
         """Whether a process is alive."""
         return name in self._running and self._running[name].poll() is None
 
+    def check(self):
+        """Raise when a process has ended by itself, with what it said last."""
+        ended = [name for name in self._running if not self.runs(name)]
+        if ended:
+            raise NotReady("\n".join(f"{name} has ended.\n{self.said(name)}" for name in ended))
+
     def said(self, name, lines=30):
         """The last lines that a process wrote."""
         log = self.logs / f"{name}.log"

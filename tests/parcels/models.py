@@ -1,6 +1,5 @@
 """A case with every kind of move, a queue that may repeat and one that must not."""
 
-from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models

@@ -73,12 +73,14 @@ def _replace(model: type[models.Model], field: EncryptedField, pk: Any, stored: 
     if is_current(stored):
         return 0
     anew = Value(encrypt(decrypt(stored)), output_field=TextField())
-    return _stored(model, field).filter(pk=pk, stored=stored).update(**{field.attname: anew})
+    same = _stored(model, field).filter(pk=pk, stored=stored)
+    return same.update(**{field.attname: anew})
 
 
 def _stored(model: type[models.Model], field: EncryptedField) -> models.QuerySet[Any]:
     """Rows with the ciphertext of one field as plain text in `stored`."""
     raw = ExpressionWrapper(F(field.attname), output_field=TextField())
     queryset: models.QuerySet[Any] = models.QuerySet(model)
-    rows: models.QuerySet[Any] = queryset.filter(**{f"{field.name}__isnull": False})
-    return rows.annotate(stored=raw)
+    filled = queryset.filter(**{f"{field.name}__isnull": False})
+    annotated: models.QuerySet[Any] = filled.annotate(stored=raw)
+    return annotated

@@ -1,0 +1,35 @@
+"""`python -m benchmarks [name …]`: run the benchmarks and print their table."""
+
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmarks import seg_list, seg_time_to_decision
+from benchmarks.table import Measured, table
+
+BENCHMARKS: dict[str, Callable[[], Iterator[Measured]]] = {
+    "seg_time_to_decision": seg_time_to_decision.measure,
+    "seg_list": seg_list.measure,
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, or all of them."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"No benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    lines = []
+    for name in names or BENCHMARKS:
+        print(f"-- {name}", flush=True)
+        for line in BENCHMARKS[name]():
+            print(f"   {' '.join(line.cells())}", flush=True)
+            lines.append(line)
+    python, sqlite = platform.python_version(), sqlite3.sqlite_version
+    print(f"\n{os.cpu_count()} cores, Python {python}, SQLite {sqlite}, embedded queue\n")
+    print(table(lines))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
