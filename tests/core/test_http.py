@@ -412,6 +412,14 @@ def test_what_we_send(serve):
     assert body == '{"a": 1}'
 
 
+@pytest.mark.parametrize("number", ["", ".", ".."])
+def test_a_value_does_not_lead_out_of_its_place(number, serve):
+    server = serve(wires.says(reply()))
+    with pytest.raises(ValueError, match="dots"):
+        call(server.url, number=number)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize(
     "url",
     [

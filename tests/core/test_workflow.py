@@ -389,9 +389,13 @@ def test_a_partly_read_case_can_be_saved():
 @pytest.mark.parametrize(
     ("role", "status", "names"),
     [
-        ("export tariff", "review", {"approve", "ask", "refuse", "check_again", "withdraw"}),
+        (
+            "export tariff",
+            "review",
+            {"approve", "ask", "refuse", "check_again", "amend", "withdraw"},
+        ),
         ("export tariff", "checking", {"withdraw"}),
-        ("export tariff", "waiting", {"check_again", "withdraw"}),
+        ("export tariff", "waiting", {"check_again", "amend", "withdraw"}),
         ("export tariff", "suspended", {"reinstate", "refuse", "withdraw"}),
         ("export tariff", "approved", {"withdraw"}),
         ("export tariff", "refused", set()),

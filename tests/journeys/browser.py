@@ -26,6 +26,10 @@ ASKED_OF_AXE = {
     "resultTypes": ["violations"],
     "rules": {"target-size": {"enabled": True}},
 }
+ASKED_IN_THE_DARK = {
+    "resultTypes": ["violations"],
+    "runOnly": ["color-contrast", "link-in-text-block"],
+}
 TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", event =>
     console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`))"""
 TOO_WIDE = """() => {
@@ -110,16 +114,26 @@ def let_go(context):
     return seen.problems
 
 
-def look(page, name):
+def look(page, name, *, asked=ASKED_OF_AXE):
     """Look at the page as it is now: nothing too wide, nothing that axe finds, nothing noted."""
     watching = eye(page)
     page.wait_for_load_state("load")
     take_picture(page, watching, name)
     assert not page.evaluate(TOO_WIDE), f"{name}: {page.evaluate(TOO_WIDE)}"
     if watching.scripts:
-        found = Axe().run(page, options=ASKED_OF_AXE)
+        found = Axe().run(page, options=asked)
         assert not found.violations_count, f"{name} ({page.url})\n{in_short(found)}"
     assert not watching.problems, f"{name} ({page.url}): {watching.problems}"
+
+
+def look_at_all_sides(page, name):
+    """Look at a page wide and narrow, light and dark; in the dark, only colours can differ."""
+    for width in (WIDE, NARROW):
+        page.set_viewport_size({"width": width, "height": HEIGHT[width]})
+        look(page, name)
+        page.emulate_media(color_scheme="dark")
+        look(page, f"{name} dark", asked=ASKED_IN_THE_DARK)
+        page.emulate_media(color_scheme="light")
 
 
 def take_picture(page, watching, name):

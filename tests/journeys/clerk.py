@@ -25,6 +25,7 @@ FORM = {
 def set_up():
     """Bring the database up to date, collect static files, make people and a tariff."""
     from django.core.management import call_command
+
     from seg.models import Tariff
 
     call_command("migrate", interactive=False, verbosity=0)
@@ -39,11 +40,50 @@ def set_up():
 def submit(facts, key):
     """Send an application as the public form does."""
     from django.utils import timezone
+
     from seg import actions
 
     submission = actions.Submission(**{**FORM, **facts})
     row = actions.submit(submission=submission, key=key, now=timezone.now)
     return {"reference": row.reference, "link": actions.tracking_link(row)}
+
+
+def decide(reference, who, name, reason):
+    """Let a member of staff decide (approve, refuse, ask, withdraw); its e-mail waits for Stop."""
+    from django.utils import timezone
+
+    from core.models import User
+    from core.workflow import actor_for
+    from seg import actions
+    from seg.models import Application
+
+    row, by = Application.objects.get(reference=reference), User.objects.get(email=who)
+    words = {"text" if name == "ask" else "reason": reason}
+    getattr(actions, name)(application=row, by=actor_for(by), now=timezone.now, **words)
+
+
+def withdraw_own(reference):
+    """Let the customer withdraw."""
+    from django.utils import timezone
+
+    from seg import actions
+    from seg.models import Application
+
+    row = Application.objects.get(reference=reference)
+    actions.withdraw_own(application=row, reason="Changed my mind", now=timezone.now)
+
+
+def check_again(reference, who):
+    """Let a member of staff ask the registry again."""
+    from django.utils import timezone
+
+    from core.models import User
+    from core.workflow import actor_for
+    from seg import actions
+    from seg.models import Application
+
+    row, by = Application.objects.get(reference=reference), User.objects.get(email=who)
+    actions.check_again(application=row, by=actor_for(by), now=timezone.now)
 
 
 def case(reference):
@@ -111,7 +151,9 @@ def broken_page():
     return reply.content.decode()
 
 
-WORK = {one.__name__: one for one in (set_up, submit, case, cases, alarms, broken_page)}
+TELLING = (case, cases, alarms, broken_page)
+DOING = (set_up, submit, decide, withdraw_own, check_again)
+WORK = {one.__name__: one for one in (*DOING, *TELLING)}
 
 
 def serve():

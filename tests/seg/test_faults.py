@@ -57,12 +57,28 @@ HOW = {
 }
 
 
+SLOW = {"slow", "hang", "drip", "drip_all"}
+
+
 @pytest.fixture(autouse=True)
-def patience(settings):
-    """Give up soon, approve what is clean."""
-    settings.SEG_READ_TIMEOUT, settings.SEG_DEADLINE = 0.15, 0.3
+def approving(settings):
+    """Approve what is clean."""
     settings.SEG_AUTO_APPROVE = True
     TariffFactory()
+
+
+@pytest.fixture
+def suffers(registry, settings):
+    """Switch a fault on and, with a slow one, give up soon; without a name mend everything."""
+
+    def suffers(fault=""):
+        soon = (0.15, 0.3) if fault in SLOW else (10.0, 20.0)
+        settings.SEG_READ_TIMEOUT, settings.SEG_DEADLINE = soon
+        registry.mend()
+        if fault:
+            registry.fault(fault, **HOW.get(fault, {}))
+
+    return suffers
 
 
 def send(registry, number, **said):
@@ -87,9 +103,9 @@ def test_every_fault_of_the_sandbox_is_here():
 
 
 @pytest.mark.parametrize("fault", WAITING_FAULTS)
-def test_an_application_waits_until_the_fault_is_gone(fault, registry, work, client):
+def test_an_application_waits_until_the_fault_is_gone(fault, suffers, registry, work, client):
     title, outcome = WAITING_FAULTS[fault]
-    registry.fault(fault, **HOW.get(fault, {}))
+    suffers(fault)
     sent = [send(registry, number) for number in NUMBERS]
     start = timezone.now()
 
@@ -117,7 +133,7 @@ def test_an_application_waits_until_the_fault_is_gone(fault, registry, work, cli
     assert set(PartnerCall.objects.values_list("outcome", flat=True)) == {outcome}
     assert calls_agree(registry)
 
-    registry.mend()
+    suffers()
     work(until=start + timedelta(minutes=5))
 
     assert {read(application).status for application in sent} == {"approved"}
@@ -154,11 +170,11 @@ def test_a_400_asks_the_customer_for_the_number(fault, registry, work):
 
 
 @pytest.mark.parametrize("fault", WAITING_FAULTS)
-def test_an_approved_certificate_stays_approved(fault, registry, work):
+def test_an_approved_certificate_stays_approved(fault, suffers, registry, work):
     application = send(registry, NUMBERS[0])
     work()
     with time_machine.travel(read(application).due_at, tick=True):
-        registry.fault(fault, **HOW.get(fault, {}))
+        suffers(fault)
         start = timezone.now()
         work(until=start + timedelta(seconds=4))
         application = read(application)
@@ -169,7 +185,7 @@ def test_an_approved_certificate_stays_approved(fault, registry, work):
         assert Alarm.objects.filter(over_at=None).count() == 1
         assert Email.objects.filter(subject__contains="paused").count() == 0
 
-        registry.mend()
+        suffers()
         work(until=start + timedelta(minutes=5))
         application = read(application)
         assert application.status == "approved"
@@ -279,10 +295,9 @@ def test_an_odd_reply_about_an_application_that_has_left_alarms_nobody(
     assert not Alarm.objects.filter(over_at=None).exists()
 
 
-def test_one_fault_after_another_keeps_one_alarm_a_kind(registry, work):
+def test_one_fault_after_another_keeps_one_alarm_a_kind(suffers, registry, work):
     for place, fault in enumerate(("500", "html", "refuse", "empty", "401")):
-        registry.mend()
-        registry.fault(fault)
+        suffers(fault)
         send(registry, f"MCS-8000003{place}-A")
         work()
     assert sorted(Alarm.objects.filter(over_at=None).values_list("title", flat=True)) == [

@@ -29,6 +29,12 @@ DONE_ALREADY = "This was done already; it was not done twice."
 
 
 @pytest.fixture(autouse=True)
+def references_apart():
+    """Rows of the factory and applications that are sent never get the same reference."""
+    ApplicationFactory.reset_sequence(5000, force=True)
+
+
+@pytest.fixture(autouse=True)
 def tariff():
     return TariffFactory(code="SEG-2026")
 
@@ -83,8 +89,8 @@ PAGES = {
 def visit(decider):
     """Visit a page of PAGES; a file and a waiting decision are made where it needs them."""
 
-    def visit(client, page):
-        method, place, status, *_ = PAGES[page]
+    def visit(client, which):
+        method, place, status, *_ = PAGES[which]
         application = ApplicationFactory(status=status)
         url = place if place.startswith("/") else f"{application.get_absolute_url()}{place}"
         if place == "file":
@@ -102,10 +108,10 @@ def visit(decider):
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("page", PAGES)
-def test_the_roles_of_a_page(page, role, visit, person, signed_in):
-    *_, allowed, answer = PAGES[page]
-    response, before, after = visit(signed_in(person(role)), page)
+@pytest.mark.parametrize("which", PAGES)
+def test_the_roles_of_a_page(which, role, visit, person, signed_in):
+    *_, allowed, answer = PAGES[which]
+    response, before, after = visit(signed_in(person(role)), which)
     if role in allowed:
         assert response.status_code == answer
         return
@@ -120,9 +126,9 @@ def test_the_roles_of_a_page(page, role, visit, person, signed_in):
     assert not Email.objects.filter(state="stopped").exists()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_whoever_is_not_signed_in_is_asked_to(page, visit, client):
-    response, before, after = visit(client, page)
+@pytest.mark.parametrize("which", PAGES)
+def test_whoever_is_not_signed_in_is_asked_to(which, visit, client):
+    response, before, after = visit(client, which)
     assert response.status_code == 302
     assert response.url.startswith("/accounts/login/?next=/")
     assert before.status == after.status
