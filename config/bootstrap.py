@@ -48,7 +48,7 @@ def say(text: str) -> None:
 
 def install(*locks: str) -> None:
     """Make .venv and install each lock that has changed since it was installed last."""
-    if not PYTHON.exists():
+    if not PYTHON.exists() or _was_moved():
         _make_venv()
     for name in locks:
         stamp = VENV / f"{name}.sha256"
@@ -57,6 +57,12 @@ def install(*locks: str) -> None:
             continue
         _install_lock(name)
         stamp.write_text(digest)
+
+
+def _was_moved() -> bool:
+    """Say whether the folder had another name: scripts name their Python by its full path."""
+    script = VENV / "bin" / "honcho"
+    return script.is_file() and str(VENV) not in script.read_text()[:500]
 
 
 def _make_venv() -> None:
@@ -93,7 +99,7 @@ def _install_lock(name: str) -> None:
 def _show_progress(pip: "subprocess.Popen[str]", packages: int) -> Iterator[str]:
     fetched = 0
     for line in pip.stdout or ():
-        if line.startswith("Collecting "):
+        if line.startswith(("Collecting ", "Processing ")):
             fetched += 1
             if fetched % 10 == 0:
                 say(f"  {fetched} of {packages} packages")

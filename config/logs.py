@@ -69,7 +69,6 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "portal"}},
         "root": {"handlers": ["console"], "level": "WARNING"},
         "loggers": {
-            name: {"handlers": ["console"], "level": "INFO", "propagate": False}
-            for name in _LOUD
+            name: {"handlers": ["console"], "level": "INFO", "propagate": False} for name in _LOUD
         },
     }

@@ -162,6 +162,7 @@ else:
 # ---- Queue: the embedded default needs no server; Redis is for production --------------------
 REDIS_URL: str = env.str("REDIS_URL", default="")
 SWEEP_SECONDS = 2.0
+QUEUE_LEASE_SECONDS: float = env.float("QUEUE_LEASE_SECONDS", default=60.0)
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
@@ -320,7 +321,7 @@ SEG_API_URL: str = env.str("SEG_API_URL", default="http://127.0.0.1:8100/registr
 SEG_API_USER: str = env.str("SEG_API_USER", default="sandbox@example.org" if DEBUG else "")
 SEG_API_TOKEN: str = env.str("SEG_API_TOKEN", default="sandbox-registry-token" if DEBUG else "")
 SEG_READ_TIMEOUT: float = env.float("SEG_READ_TIMEOUT", default=10.0)
-SEG_DEADLINE: float = env.float("SEG_DEADLINE", default=20.0)  # below the lease of 60 seconds
+SEG_DEADLINE: float = env.float("SEG_DEADLINE", default=20.0)
 SEG_AUTO_APPROVE: bool = env.bool("SEG_AUTO_APPROVE", default=False)
 SEG_REVIEW_TECHNOLOGIES = frozenset(
     int(number) for number in env.list("SEG_REVIEW_TECHNOLOGIES", default=[])
@@ -332,6 +333,11 @@ SEG_APPLICATIONS_PER_HOUR: int = env.int("SEG_APPLICATIONS_PER_HOUR", default=10
 if not DEBUG and not (SEG_API_USER and SEG_API_TOKEN):
     raise ImproperlyConfigured(
         "SEG_API_USER and SEG_API_TOKEN are missing: the installation registry would refuse us."
+    )
+if SEG_DEADLINE + 5 >= QUEUE_LEASE_SECONDS:
+    raise ImproperlyConfigured(
+        "QUEUE_LEASE_SECONDS must be more than 5 seconds above SEG_DEADLINE: "
+        "otherwise two workers could hold one application."
     )
 
 LOGGING = logging_config(debug=DEBUG)

@@ -23,7 +23,9 @@ def sound(
     A lasting one ends when its cause is gone (`over`), any other when somebody acknowledges it.
     """
     open_alarm = Alarm.objects.filter(key=key, over_at=None)
-    if open_alarm.update(times=F("times") + 1, last_at=now, text=text):
+    if open_alarm.update(
+        times=F("times") + 1, last_at=now, title=title, text=text, next_step=next_step
+    ):
         return False
     try:
         with transaction.atomic():

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from core.models import PartnerCall
 from core.outcomes import CallRecord, Kind
-from core.workflow import PORTAL, Actor, Case
+from core.workflow import PORTAL, Case
 
 
-def record(call: CallRecord | None, *, case: Case | None = None, by: Actor = PORTAL) -> None:
-    """Keep one call; None (no call was made) keeps nothing."""
+def record(call: CallRecord | None, *, case: Case | None = None) -> None:
+    """Keep one call with who made its case due; None (no call was made) keeps nothing."""
     if call is not None:
-        PartnerCall.objects.create(**asdict(call), **_about(case), by=by.user, by_name=by.name)
+        PartnerCall.objects.create(**asdict(call), **_about(case), **_cause(case))
 
 
 def record_cut_off(
@@ -25,9 +25,15 @@ def record_cut_off(
         started_at=started_at,
         outcome="cut off",
         problem="The worker stopped before it could record an answer. The call was made again.",
-        by_name=PORTAL.name,
         **_about(case),
+        **_cause(case),
     )
+
+
+def _cause(case: Case | None) -> dict[str, object]:
+    if case is None or not case.caused_by_name:
+        return {"by_name": PORTAL.name}
+    return {"by_id": case.caused_by_id, "by_name": case.caused_by_name}
 
 
 def _about(case: Case | None) -> dict[str, object]:

@@ -138,10 +138,14 @@ class CallList(_OfMyDesks):
 class MailTable(tables.Table):
     """Columns of the list of e-mails."""
 
-    created_at = tables.Column("Written")
+    created_at = tables.Column("Written", attrs={"td": {"class": "nowrap"}})
     subject = tables.Column("Subject", linkify=True, attrs={"td": {"class": "wide"}})
     to = tables.Column("To")
-    reference = tables.Column("Case", linkify=lambda record: record.case_url or None)
+    reference = tables.Column(
+        "Case",
+        linkify=lambda record: record.case_url or None,
+        attrs={"td": {"class": "nowrap"}},
+    )
     by_name = tables.Column("By")
     state = tables.Column("State")
 

@@ -21,7 +21,6 @@ MAIL = queue.register(
         name="core.send_mail",
         model_label="core.Email",
         ready=Q(state=Email.State.WAITING),
-        lease=timedelta(seconds=60),
         limit=200,
     )
 )

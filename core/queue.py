@@ -7,13 +7,14 @@ conditional UPDATE and hold them for a lease; a lost, late or doubled message co
 import random
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from celery import current_app
 from django.apps import apps
+from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
 
@@ -37,9 +38,30 @@ class QueueRow(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True, editable=False)
     claimed_until = models.DateTimeField(null=True, blank=True, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)
+    caused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        editable=False,
+    )
+    caused_by_name = models.CharField(max_length=150, blank=True, editable=False)
 
     class Meta:
         abstract = True
+
+
+class Cause(Protocol):
+    """Who made a row due: somebody with a name, and a user if they are staff."""
+
+    @property
+    def name(self) -> str:
+        """The name as it is recorded."""
+
+    @property
+    def user(self) -> Any:
+        """The member of staff, else None."""
 
 
 FREE: dict[str, Any] = {"claim": None, "claimed_at": None, "claimed_until": None}
@@ -56,7 +78,9 @@ class Queue:
     name: str
     model_label: str
     ready: Q
-    lease: timedelta = timedelta(seconds=60)
+    lease: timedelta = field(
+        default_factory=lambda: timedelta(seconds=settings.QUEUE_LEASE_SECONDS)
+    )
     limit: int = 40
     once: bool = False
     abandoned_task: str = ""
@@ -105,9 +129,17 @@ def all_queues() -> tuple[Queue, ...]:
     return tuple(_queues[name] for name in sorted(_queues))
 
 
-def due(queue: Queue, pk: int, *, now: datetime, at: datetime | None = None) -> None:
+def due(
+    queue: Queue,
+    pk: int,
+    *,
+    now: datetime,
+    at: datetime | None = None,
+    by: Cause | None = None,
+) -> None:
     """Say that a row is due (now, or at a later time) and ring the bell when this commits.
 
+    `by` is who caused it, for the record of the calls it leads to; None is the portal itself.
     Call it in the transaction that gives the row its new state. It restarts the count of attempts.
     Work that must not be repeated stays with its claim until `move()` or `settle()` ends that.
     """
@@ -115,7 +147,8 @@ def due(queue: Queue, pk: int, *, now: datetime, at: datetime | None = None) -> 
     rung_at = now if at <= now else None
     rows = queue.rows().filter(pk=pk)
     rows = rows.filter(claim=None) if queue.once else rows
-    rows.update(due_at=at, rung_at=rung_at, attempts=0, **FREE)
+    cause = {"caused_by": by and by.user, "caused_by_name": by.name if by else ""}
+    rows.update(due_at=at, rung_at=rung_at, attempts=0, **cause, **FREE)
     if at <= now:
         transaction.on_commit(lambda: ring(queue.name, pk))
 

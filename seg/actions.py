@@ -147,7 +147,10 @@ def submit(
         with transaction.atomic():
             return _create(submission, key, now(), by, draft)
     except IntegrityError:
-        return Application.objects.get(submission_key=key)
+        sent_before: Application | None = Application.objects.filter(submission_key=key).first()
+        if sent_before is None:
+            raise
+        return sent_before
 
 
 def _create(
@@ -178,7 +181,7 @@ def _create(
         by=PORTAL,
         now=now,
     )
-    queue.due(VERIFY, application.pk, now=now)
+    queue.due(VERIFY, application.pk, now=now, by=by)
     return application
 
 
@@ -262,7 +265,7 @@ def correct(
         name = "correct" if by is CUSTOMER else "amend"
         move(application, name, by=by, now=moment, note=note, **fields)
         application.questions.filter(answered_at=None).update(withdrawn_at=moment)
-        queue.due(VERIFY, application.pk, now=moment)
+        queue.due(VERIFY, application.pk, now=moment, by=by)
 
 
 def answer(
@@ -527,9 +530,8 @@ def _keep(
         _check_row(verification, position, each) for position, each in enumerate(checks)
     )
     size = installation.total_capacity if installation else None
-    Application.objects.filter(pk=application.pk).update(
-        verified_at=now, capacity=size.quantize(CENT) if size else None, trouble=""
-    )
+    known = {"capacity": size.quantize(CENT)} if size else {}
+    Application.objects.filter(pk=application.pk).update(verified_at=now, trouble="", **known)
     if found.kind != "in_progress":
         Application.objects.filter(pk=application.pk).update(in_progress_since=None)
     return verification
@@ -844,7 +846,7 @@ def check_again(*, application: Application, by: Actor, now: Clock) -> None:
     moment = now()
     with transaction.atomic():
         if application.status == Application.Status.APPROVED:
-            queue.due(VERIFY_AGAIN, application.pk, now=moment)
+            queue.due(VERIFY_AGAIN, application.pk, now=moment, by=by)
         elif application.status != Application.Status.CHECKING:
             move(
                 application,
@@ -854,7 +856,7 @@ def check_again(*, application: Application, by: Actor, now: Clock) -> None:
                 why="Waiting for the registry",
             )
         if application.status != Application.Status.APPROVED:
-            queue.due(VERIFY, application.pk, now=moment)
+            queue.due(VERIFY, application.pk, now=moment, by=by)
         _refuse_while_untold(application)
 
 

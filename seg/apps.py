@@ -1,6 +1,8 @@
 """The export tariff desk: applications for the Smart Export Guarantee."""
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from core import desks
 
@@ -14,8 +16,13 @@ class SegConfig(AppConfig):
     def ready(self) -> None:
         """Say what the frame must know."""
         from core.housekeeping import tidying
+        from core.http import PlainHttpRefused, refuse_plain_http
         from seg import actions
 
+        try:
+            refuse_plain_http(settings.SEG_API_URL)
+        except PlainHttpRefused as problem:
+            raise ImproperlyConfigured(f"SEG_API_URL: {problem}") from problem
         tidying.connect(actions.forget_drafts, dispatch_uid="seg.forget_drafts")
         desks.register(
             desks.Desk(

@@ -145,18 +145,37 @@ def test_a_folder_runs_once(monkeypatch, tmp_path):
     bootstrap.hold_folder().close()
 
 
-def test_an_unchanged_lock_is_not_installed_again(monkeypatch, tmp_path):
-    installed = []
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """A clone with a lock and a virtual environment; `installed` is what was done to it."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").touch()
     (tmp_path / "lock.txt").write_text("one==1\n")
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "VENV", tmp_path)
     monkeypatch.setattr(bootstrap, "PYTHON", tmp_path / "bin/python")
-    monkeypatch.setattr(bootstrap, "_install_lock", installed.append)
+    return tmp_path
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    done = []
+    monkeypatch.setattr(bootstrap, "_install_lock", done.append)
+    monkeypatch.setattr(bootstrap, "_make_venv", lambda: done.append("venv"))
+    return done
+
+
+def test_an_unchanged_lock_is_not_installed_again(folder, installed):
     bootstrap.install("lock.txt")
     bootstrap.install("lock.txt")
     assert installed == ["lock.txt"]
-    (tmp_path / "lock.txt").write_text("one==2\n")
+    (folder / "lock.txt").write_text("one==2\n")
     bootstrap.install("lock.txt")
     assert installed == ["lock.txt", "lock.txt"]
+
+
+@pytest.mark.parametrize(("shebang", "done"), [("{}/bin/python", []), ("/old/python", ["venv"])])
+def test_a_moved_folder_gets_a_new_environment(folder, installed, shebang, done):
+    (folder / "bin/honcho").write_text(f"#!{shebang.format(folder)}\n")
+    bootstrap.install()
+    assert installed == done

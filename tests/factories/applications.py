@@ -94,7 +94,7 @@ class ApplicationFactory(_Form, factory.django.DjangoModelFactory):
         asked_by = None
 
     status = "checking"
-    reference = factory.Sequence(lambda n: f"SEG-2611-{n:04d}")
+    reference = factory.Sequence(lambda n: f"SEG-2001-{n:04d}")
     received_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=2))
     created_at = factory.SelfAttribute("received_at")
     status_at = factory.SelfAttribute("received_at")

@@ -120,6 +120,7 @@ def _told(row):
             {
                 "purpose": mail.purpose,
                 "state": mail.state,
+                "to": mail.to,
                 "subject": mail.subject,
                 "message_id": mail.message_id,
                 "claimed": mail.claim is not None,
@@ -127,7 +128,7 @@ def _told(row):
             for mail in Email.objects.filter(**about).order_by("pk")
         ],
         "calls": [
-            [call.operation, call.outcome]
+            [call.operation, call.outcome, call.http_status]
             for call in PartnerCall.objects.filter(**about).order_by("pk")
         ],
     }

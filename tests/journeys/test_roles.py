@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.journeys.browser import eye, expect, look
+from tests.journeys.browser import expect, eye, look
 from tests.journeys.pages import open_case, sign_in
 
 ADDRESSES = {
@@ -25,7 +25,7 @@ def test_the_menu_shows_what_may_be_seen(town, window, who):
     """What the menu names opens; what it does not name answers 403 with a sentence."""
     page = sign_in(window(who), town, who)
     links = page.get_by_role("navigation", name="Main").get_by_role("link")
-    shown = {href for href in (one.get_attribute("href") for one in links.all())}
+    shown = {one.get_attribute("href") for one in links.all()}
     assert shown & set(ADDRESSES.values()) == {ADDRESSES[name] for name in MENUS[who]}
     eye(page).expect(403)
     for name, address in ADDRESSES.items():

@@ -247,6 +247,10 @@ class Registry:
         """A certificate: number, certificate (properties), applicant."""
         return self._call(f"/certificates/{number}")
 
+    def certificates(self, group):
+        """Every fixed certificate of a group: "uat" or "special"."""
+        return self._call(f"/certificates?group={group}")
+
     def change(self, number, **properties):
         """Change properties of a certificate: change(number, Status=3)."""
         return self._call(f"/certificates/{number}", properties)

@@ -29,12 +29,6 @@ DIFFERS = "MCS-70000062-T"  # the MPAN differs, so a person looks
 WHY = "The bill shows the number."
 
 
-@pytest.fixture(autouse=True)
-def references_apart():
-    """Rows of the factory and applications that are sent never get the same reference."""
-    ApplicationFactory.reset_sequence(5000, force=True)
-
-
 @pytest.fixture
 def tariff():
     return TariffFactory(code="SEG-2026")

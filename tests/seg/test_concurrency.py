@@ -37,12 +37,6 @@ CLEAN = "MCS-80000001-A"
 
 
 @pytest.fixture(autouse=True)
-def references_apart():
-    """Rows of the factory and applications that are sent never get the same reference."""
-    ApplicationFactory.reset_sequence(5000, force=True)
-
-
-@pytest.fixture(autouse=True)
 def tariff():
     return TariffFactory(code="SEG-2026")
 

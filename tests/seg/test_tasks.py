@@ -24,12 +24,6 @@ MONTH = timedelta(days=32)
 
 
 @pytest.fixture(autouse=True)
-def references_apart():
-    """Rows of the factory and applications that are sent never get the same reference."""
-    ApplicationFactory.reset_sequence(5000, force=True)
-
-
-@pytest.fixture(autouse=True)
 def tariff(settings):
     settings.SEG_AUTO_APPROVE = True
     return TariffFactory(code="SEG-2026")
