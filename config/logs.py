@@ -28,10 +28,8 @@ _EVERY_EVENT: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_LOUD = (
-    *("core", "seg", "celery.worker", "celery.beat"),
-    *("django", "django.server", "django_structlog"),
-)
+_LOUD = ("core", "seg", "django", "django_structlog")
+_QUIET = ("celery", "django_structlog.celery")  # a line for every bell would bury the rest
 
 structlog.configure(
     processors=[
@@ -69,6 +67,11 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "portal"}},
         "root": {"handlers": ["console"], "level": "WARNING"},
         "loggers": {
-            name: {"handlers": ["console"], "level": "INFO", "propagate": False} for name in _LOUD
+            **{name: _logger("INFO") for name in _LOUD},
+            **{name: _logger("WARNING") for name in _QUIET},
         },
     }
+
+
+def _logger(level: str) -> dict[str, Any]:
+    return {"handlers": ["console"], "level": level, "propagate": False}

@@ -49,7 +49,6 @@ SPECIALS = {
     "MCS-70000003": checker.REFUSED,
     "MCS-70000013": checker.REFUSED,
     "MCS-70000061": checker.REVIEW,
-    "MCS-70000074": checker.REVIEW,
     "MCS-70000073": checker.NUMBER,
 }
 

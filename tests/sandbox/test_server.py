@@ -118,7 +118,9 @@ def test_a_body_is_read_and_logged_and_the_connection_stays_in_step(caller, play
 
 def test_a_body_without_a_length_is_not_accepted(caller, played):
     connection = caller.connect(played.url)
-    connection.request("POST", "/registry/x", iter([b"a"]), encode_chunked=True)
+    connection.putrequest("POST", "/registry/x")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()  # nothing follows: the answer comes without waiting for it
     assert connection.getresponse().status == 413
     connection.close()
 
