@@ -18,7 +18,7 @@ PAGES = {
     "first page": "/seg/",
     "one status, sorted by name": "/seg/?status=review&sort=name",
     "last page": f"/seg/?status=all&page={APPLICATIONS // 50}",
-    "search": "/seg/?q=lapwing",
+    "a search that finds all": "/seg/?q=lark",
 }
 
 

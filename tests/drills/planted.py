@@ -52,7 +52,7 @@ def told_before_it_left():
         email = claim.row()
         queue.settle(claim)
         Email.objects.filter(pk=claim.pk).update(state=Email.State.SENT, sent_at=timezone.now())
-        time.sleep(0.5)
+        time.sleep(1.5)
         mail._message(email).send()
         return True
 

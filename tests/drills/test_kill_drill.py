@@ -8,18 +8,18 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
 
 from tests.drills import checker
-from tests.drills.planted import PLANTS
 from tests.journeys.letters import letters
 from tests.journeys.town import Town
 
 APPLICATIONS = 60
-ROUNDS = 6
+ROUNDS = 10
 LEASE = 9
 DEADLINE = 3.0
 SETTLED_WITHIN = 40.0
@@ -137,6 +137,12 @@ class Drill:
                 return
             time.sleep(0.5)
 
+    def in_short(self):
+        """What was done and what came of it, in numbers."""
+        did = Counter(self.done)
+        came = Counter(one[1] for case in self.town.clerk.ask("cases") for one in case["calls"])
+        return f"Done: {dict(did)}. Calls: {dict(came)}."
+
     def problems(self):
         """What is wrong in the end."""
         return checker.problems(
@@ -182,13 +188,14 @@ def dice():
     return random.Random(seed)
 
 
-def test_killed_workers_lost_bells_and_a_stumbling_registry(town, dice, capsys):
+def test_killed_workers_lost_bells_and_a_stumbling_registry(town, dice):
     """Whatever is done to it, each application ends where it belongs, told once."""
     drill = Drill(town, dice, unused=_specials(town))
     for number in range(ROUNDS):
         drill.round(number, APPLICATIONS // ROUNDS)
     drill.settle(SETTLED_WITHIN)
     found = drill.problems()
+    print(drill.in_short(), file=sys.stderr)
     assert len(drill.expected) == APPLICATIONS + 1
     assert not found, "\n".join([*found, f"Done: {' '.join(drill.done)}", town.said("worker", 5)])
 
@@ -203,9 +210,11 @@ def _specials(town):
     ]
 
 
-@pytest.mark.parametrize("plant", sorted(PLANTS))
-def test_a_planted_defect_is_found(town, dice, plant):
-    """The same drill, smaller, over a worker with a defect: the checker must say so."""
+@pytest.mark.parametrize(
+    ("plant", "kills"), [("claims_ignored", 0), ("claims_for_ever", 2), ("told_before_it_left", 3)]
+)
+def test_a_planted_defect_is_found(town, dice, plant, kills):
+    """A small drill over a worker with a defect: the checker must say so."""
     town.given["DRILL_PLANT"] = plant
     town.kill("worker")
     command = f"exec {sys.executable} -m celery --app tests.drills.planted worker"
@@ -218,12 +227,16 @@ def test_a_planted_defect_is_found(town, dice, plant):
     for bell in (town.folder / "queue" / "messages").glob("*.msg"):
         double(bell)
     town.start("worker", f"{command} {options}")
-    for _ in range(2):
+    for _ in range(kills):
         town.until(lambda: _held(town), within=20)
+        time.sleep(0.5)
         town.kill("worker")
         town.start("worker", f"{command} {options}")
+    town.until(lambda: all(case["calls"] for case in town.clerk.ask("cases")) or kills)
     drill.settle(LEASE + 12)
-    assert drill.problems(), f"Nobody noticed: {plant}"
+    found = drill.problems()
+    print("\n".join([plant, *found]), file=sys.stderr)
+    assert found, f"Nobody noticed: {plant}"
 
 
 def _held(town):
