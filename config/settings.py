@@ -178,15 +178,12 @@ if REDIS_URL:
         }
     }
 else:
-    QUEUE_DIR = VAR_DIR / "queue"
-    for _folder in ("messages", "control"):
-        (QUEUE_DIR / _folder).mkdir(parents=True, exist_ok=True)
+    QUEUE_DIR = VAR_DIR / "queue" / "messages"
+    QUEUE_DIR.mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT = "config.bells:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(QUEUE_DIR / "messages"),
-        "data_folder_out": str(QUEUE_DIR / "messages"),
-        "control_folder": str(QUEUE_DIR / "control"),
+        "data_folder_in": str(QUEUE_DIR),
         "polling_interval": 0.05,
     }
     CACHES = {
