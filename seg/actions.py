@@ -323,6 +323,15 @@ def withdraw_own(*, application: Application, reason: str, now: Clock) -> None:
 # ---- The registry ----------------------------------------------------------------------------
 
 
+def take(work: queue.Queue, pk: int, *, now: Clock) -> queue.Claim | None:
+    """Claim an application; in the same transaction, record an attempt that was cut off before."""
+    with transaction.atomic():
+        claim = queue.claim(work, pk, now=now())
+        if claim is not None and claim.interrupted is not None:
+            _record_cut_off(claim.row(), claim.interrupted)
+    return claim
+
+
 def verify(*, claim: queue.Claim, registry: InstallationRegistry, now: Clock) -> None:
     """Ask the registry about an application's certificate and do what the rules say."""
     _ask_registry(claim, registry, now, wait=_wait, judge=_judge)
@@ -365,8 +374,6 @@ def _record(
         with transaction.atomic():
             write()
             calls.record(call, case=application)
-            if claim.interrupted:
-                _record_cut_off(application, claim.interrupted)
     except queue.ClaimLost:
         log.info("answer_came_after_the_case_moved_on")
         calls.record(call, case=application)

@@ -3,7 +3,6 @@
 from celery import shared_task
 from django.utils import timezone
 
-from core import queue
 from seg import actions
 from seg.client import InstallationRegistry
 from seg.models import VERIFY, VERIFY_AGAIN
@@ -12,7 +11,7 @@ from seg.models import VERIFY, VERIFY_AGAIN
 @shared_task(name="seg.verify")
 def verify(pk: int) -> None:
     """Ask the registry about a new application."""
-    claim = queue.claim(VERIFY, pk, now=timezone.now())
+    claim = actions.take(VERIFY, pk, now=timezone.now)
     if claim is not None:
         with InstallationRegistry() as registry:
             actions.verify(claim=claim, registry=registry, now=timezone.now)
@@ -21,7 +20,7 @@ def verify(pk: int) -> None:
 @shared_task(name="seg.verify_again")
 def verify_again(pk: int) -> None:
     """Ask the registry again about an approved certificate."""
-    claim = queue.claim(VERIFY_AGAIN, pk, now=timezone.now())
+    claim = actions.take(VERIFY_AGAIN, pk, now=timezone.now)
     if claim is not None:
         with InstallationRegistry() as registry:
             actions.verify_again(claim=claim, registry=registry, now=timezone.now)

@@ -84,26 +84,29 @@ class Drill:
 
     def lose(self):
         """Lose a bell that nobody has heard yet."""
-        if bells := self._bells():
-            self.dice.choice(bells).unlink(missing_ok=True)
+        if found := self._bells():
+            self.dice.choice(found).unlink(missing_ok=True)
 
     def double(self):
         """Ring a bell twice."""
-        if bells := self._bells():
-            double(self.dice.choice(bells))
+        if found := self._bells():
+            double(self.dice.choice(found))
 
     def _bells(self):
-        folder, ends = self.town.folder / "queue" / "messages", time.monotonic() + 0.3
-        while not (bells := sorted(folder.glob("*.msg"))) and time.monotonic() < ends:
-            time.sleep(0.005)
-        return bells
+        wait_until(lambda: bells(self.town), within=0.3)
+        return bells(self.town)
 
-    def kill(self, name="worker"):
-        """Kill a worker where it stands, and start another."""
-        self.town.kill(name)
+    def kill(self):
+        """Kill the worker, mostly while it holds something, and start another."""
+        if self.dice.random() < 0.8:
+            self.town.registry.mend()
+            self.town.registry.fault("slow", seconds=1.5)
+            wait_until(lambda: _held(self.town), within=4)
+        time.sleep(self.dice.uniform(0, 0.5))
+        self.town.kill("worker")
         for what in (self.lose, self.double):
             self._note(what)
-        self.town.start(name)
+        self.town.start("worker")
 
     def round(self, number, applications):
         """Send, stumble, lose and double in any order; then kill the worker, once also its beat."""
@@ -112,7 +115,6 @@ class Drill:
         for step in steps:
             self._note(step)
             time.sleep(self.dice.uniform(0, 0.15))
-        time.sleep(self.dice.uniform(0, 2.5))
         self._note(self.kill)
         if number == ROUNDS // 2:
             self.town.kill("beat")
@@ -131,17 +133,17 @@ class Drill:
         time.sleep(DEADLINE)
         sent = self.town.apply(self.town.certificate())
         self.expected[sent["reference"]] = checker.APPROVED
-        ends = time.monotonic() + within
-        while time.monotonic() < ends:
-            if not checker.unsettled(self.expected, self.town.clerk.ask("cases")):
-                return
-            time.sleep(0.5)
+        ask = self.town.clerk.ask
+        wait_until(lambda: not checker.unsettled(self.expected, ask("cases")), within=within)
 
     def in_short(self):
         """What was done and what came of it, in numbers."""
         did = Counter(self.done)
-        came = Counter(one[1] for case in self.town.clerk.ask("cases") for one in case["calls"])
-        return f"Done: {dict(did)}. Calls: {dict(came)}."
+        return f"Done: {dict(did)}. Calls: {dict(self.calls())}."
+
+    def calls(self):
+        """How many calls came to what."""
+        return Counter(one[1] for case in self.town.clerk.ask("cases") for one in case["calls"])
 
     def problems(self):
         """What is wrong in the end."""
@@ -153,10 +155,22 @@ class Drill:
         )
 
 
+def wait_until(ready, *, within):
+    """Wait until something is so, or the time is up."""
+    ends = time.monotonic() + within
+    while not ready() and time.monotonic() < ends:
+        time.sleep(0.02)
+
+
+def bells(town):
+    """The messages that nobody has heard yet."""
+    return sorted((town.folder / "queue").rglob("*.msg"))
+
+
 def double(bell):
-    """Put a copy of a message right behind it."""
-    stamp, _, rest = bell.name.partition("_")
-    copy = bell.with_name(f"{stamp}_{uuid4()}.{rest.partition('.')[2]}")
+    """Put a copy of a message beside it."""
+    name, _, ending = bell.name.partition(".")
+    copy = bell.with_name(f"{name}-{uuid4()}.{ending}")
     try:
         part = copy.with_suffix(".part")
         part.write_bytes(bell.read_bytes())
@@ -197,6 +211,7 @@ def test_killed_workers_lost_bells_and_a_stumbling_registry(town, dice):
     found = drill.problems()
     print(drill.in_short(), file=sys.stderr)
     assert len(drill.expected) == APPLICATIONS + 1
+    assert drill.calls()["cut off"], "No worker was killed while it asked: this was no drill."
     assert not found, "\n".join([*found, f"Done: {' '.join(drill.done)}", town.said("worker", 5)])
 
 
@@ -224,7 +239,7 @@ def test_a_planted_defect_is_found(town, dice, plant, kills):
     for changes, outcome in MIX[:-1]:
         sent = town.apply(town.certificate(**changes))
         drill.expected[sent["reference"]] = outcome
-    for bell in (town.folder / "queue" / "messages").glob("*.msg"):
+    for bell in bells(town):
         double(bell)
     town.start("worker", f"{command} {options}")
     for _ in range(kills):
@@ -235,7 +250,7 @@ def test_a_planted_defect_is_found(town, dice, plant, kills):
     town.until(lambda: all(case["calls"] for case in town.clerk.ask("cases")) or kills)
     drill.settle(LEASE + 12)
     found = drill.problems()
-    print("\n".join([plant, *found]), file=sys.stderr)
+    print("\n".join([plant, drill.in_short(), *found]), file=sys.stderr)
     assert found, f"Nobody noticed: {plant}"
 
 
