@@ -29,8 +29,8 @@ install: python ## only the virtual environment with what the portal and its tes
 install-dev: python
 	@$(BOOTSTRAP) install-dev
 
-test: install ## the tests, without PostgreSQL, Redis or a network
-	$(PYTEST) $(PARALLEL)
+test: install ## the tests, without PostgreSQL, Redis, a browser or a network
+	$(PYTEST) $(PARALLEL) --ignore tests/journeys
 
 check: lint test ## everything that must hold before a change goes in
 
