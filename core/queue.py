@@ -46,7 +46,7 @@ class QueueRow(models.Model):
         related_name="+",
         editable=False,
     )
-    caused_by_name = models.CharField(max_length=150, blank=True, editable=False)
+    caused_by_name = models.CharField(max_length=310, blank=True, editable=False)
 
     class Meta:
         abstract = True
