@@ -12,6 +12,7 @@ FRESH = $$($(BIN)/python -c "import base64, os; print(base64.urlsafe_b64encode(o
 AS_IN_PRODUCTION = ENV_FILE=none DEBUG=off ENVIRONMENT_LABEL=LIVE ALLOWED_HOSTS=portal.example \
 	PUBLIC_BASE_URL=https://portal.example SECRET_KEY=$(FRESH)$(FRESH) \
 	FIELD_ENCRYPTION_KEYS=$(FRESH) SEG_API_URL=https://registry.example \
+	METERING_API_URL=https://meters.example METERING_RESULT_ALLOWED_IPS=192.0.2.10 \
 	SEG_API_USER=portal@example.org SEG_API_TOKEN=$(FRESH)
 
 .DEFAULT_GOAL := help

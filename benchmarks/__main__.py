@@ -6,12 +6,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import seg_list, seg_time_to_decision
+from benchmarks import metering, seg_list, seg_time_to_decision
 from benchmarks.table import Measured, table
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Measured]]] = {
     "seg_time_to_decision": seg_time_to_decision.measure,
     "seg_list": seg_list.measure,
+    "metering": metering.measure,
 }
 
 

@@ -114,6 +114,7 @@ def addresses(port: int, sandbox_port: int) -> dict[str, str]:
     return {
         "PUBLIC_BASE_URL": f"http://localhost:{port}",
         "SEG_API_URL": f"http://127.0.0.1:{sandbox_port}/registry",
+        "METERING_API_URL": f"http://127.0.0.1:{sandbox_port}/meters",
     }
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import django_stubs_ext
 import environ
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -85,6 +86,7 @@ FIELD_ENCRYPTION_KEYS = [
 INSTALLED_APPS = [
     "core",
     "seg",
+    "metering",
     "sandbox",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -206,6 +208,16 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": SWEEP_SECONDS * 3},
     },
     "tidy": {"task": "core.tidy", "schedule": 3600.0, "options": {"expires": 3600.0}},
+    "metering.schedule": {
+        "task": "metering.schedule",
+        "schedule": 600.0,
+        "options": {"expires": 600.0},
+    },
+    "metering.fill_gaps": {
+        "task": "metering.fill_gaps",
+        "schedule": crontab(hour=6, minute=15),
+        "options": {"expires": 3600.0},
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 
@@ -308,6 +320,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "What outside parties may call.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["metering.webhook.schema"],
 }
 
 # ---- Lists -----------------------------------------------------------------------------------
@@ -337,6 +350,13 @@ if SEG_DEADLINE + 5 >= QUEUE_LEASE_SECONDS:
         "QUEUE_LEASE_SECONDS must be more than 5 seconds above SEG_DEADLINE: "
         "otherwise two workers could hold one application."
     )
+
+# ---- Metering desk -------------------------------------------------------------------------
+METERING_API_URL: str = env.str("METERING_API_URL", default="http://127.0.0.1:8100/meters")
+METERING_RESULT_ALLOWED_IPS: list[str] = env.list("METERING_RESULT_ALLOWED_IPS", default=[])
+METERING_RESULT_DUE_AFTER: int = env.int("METERING_RESULT_DUE_AFTER", default=60)
+METERING_BODY_LIMIT: int = env.int("METERING_BODY_LIMIT", default=16 * 1024 * 1024)
+METERING_RESULTS_PER_HOUR: int = env.int("METERING_RESULTS_PER_HOUR", default=20_000)
 
 LOGGING = logging_config(debug=DEBUG)
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False

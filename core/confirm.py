@@ -7,6 +7,7 @@ written into the history with the move, where it is unique.
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import ClassVar
 
 from django.core import signing
 
@@ -28,6 +29,7 @@ class Shown:
     case: Case
     move: str
     answers: str
+    changed: ClassVar[str] = "The case has changed since you looked at it. Nothing was done."
 
     def _facts(self, user: User) -> list[str]:
         digest = sha256(self.answers.encode()).hexdigest()
@@ -42,7 +44,19 @@ class Shown:
         ]
 
 
-def token_for(shown: Shown, user: User) -> str:
+@dataclass(frozen=True)
+class ShownOrder:
+    """What a check page showed where there is no case yet: the verb, and the answers."""
+
+    what: str
+    answers: str
+    changed: ClassVar[str] = "This is not what you looked at. Look at it again, then press once."
+
+    def _facts(self, user: User) -> list[str]:
+        return [self.what, sha256(self.answers.encode()).hexdigest(), str(user.pk)]
+
+
+def token_for(shown: Shown | ShownOrder, user: User) -> str:
     """Make the token for a check page."""
     number = secrets.token_hex(16)
     return signing.dumps([number, *shown._facts(user)], salt=SALT, compress=True)
@@ -57,12 +71,12 @@ def used(token: str) -> bool:
     return StatusChange.objects.filter(confirmation=number).exists()
 
 
-def redeem(token: str, shown: Shown, user: User) -> str:
+def redeem(token: str, shown: Shown | ShownOrder, user: User) -> str:
     """Return the token's number for `move()`. Raises `NotConfirmed`."""
     try:
         number, *facts = signing.loads(token, salt=SALT, max_age=GOOD_FOR_SECONDS)
     except (signing.BadSignature, ValueError) as problem:
         raise NotConfirmed("This page is too old. Look at it again, then press once.") from problem
     if facts != shown._facts(user):
-        raise NotConfirmed("The case has changed since you looked at it. Nothing was done.")
+        raise NotConfirmed(shown.changed)
     return str(number)

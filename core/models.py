@@ -290,22 +290,28 @@ class Counter(models.Model):
         return f"{self.name}: {self.value}"
 
 
-def count(name: str, *, forget_after: datetime | None = None) -> int:
-    """Add one to a counter and return its value, from 1 on. Safe with many writers."""
+def count(name: str, *, by: int = 1, forget_after: datetime | None = None) -> int:
+    """Add to a counter, which starts at 0, and return its value. Safe with many writers."""
     with transaction.atomic():
-        if not Counter.objects.filter(name=name).update(value=F("value") + 1):
+        if not Counter.objects.filter(name=name).update(value=F("value") + by):
             try:
                 with transaction.atomic():
-                    Counter.objects.create(name=name, value=1, forget_after=forget_after)
+                    Counter.objects.create(name=name, value=by, forget_after=forget_after)
             except IntegrityError:
-                Counter.objects.filter(name=name).update(value=F("value") + 1)
+                Counter.objects.filter(name=name).update(value=F("value") + by)
         return Counter.objects.values_list("value", flat=True).get(name=name)
 
 
 def next_reference(prefix: str, now: datetime) -> str:
     """The next reference of a desk: prefix, year and month, running number ("SEG-2611-0417")."""
+    return next_references(prefix, now, 1)[0]
+
+
+def next_references(prefix: str, now: datetime, number: int) -> list[str]:
+    """The next references of a desk, taken together by one UPDATE."""
     month = f"{prefix}-{now:%y%m}"
-    return f"{month}-{count('reference ' + month):04d}"
+    last = count(f"reference {month}", by=number)
+    return [f"{month}-{each:04d}" for each in range(last - number + 1, last + 1)]
 
 
 def new_message_id(domain: str) -> str:

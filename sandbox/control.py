@@ -15,7 +15,7 @@ from sandbox.exchange import (
     json_answer,
     run_route,
 )
-from sandbox.faults import FAULTS, LONGEST
+from sandbox.faults import FAULTS, KNOWN, LONGEST, faults_of
 from sandbox.stage import Stage
 
 LOG_SHOWN = 100
@@ -24,8 +24,10 @@ LONGEST_WAIT = 30.0
 PAGE_HEADERS = (
     (
         "Content-Security-Policy",
-        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'",
+        (
+            "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; "
+            "frame-ancestors 'none'; base-uri 'none'"
+        ),
     ),
     # Not no-referrer: browsers then send `Origin: null` with our own forms.
     ("Referrer-Policy", "same-origin"),
@@ -123,9 +125,15 @@ class Control:
         on = self._stage.board.listed(request.query.get("party", ""))
         known = [
             {"fault": name, "title": fault.title, "seconds": fault.seconds}
-            for name, fault in FAULTS.items()
+            for name, fault in KNOWN.items()
         ]
-        return json_answer({"on": [switched.shown() for switched in on], "known": known})
+        return json_answer(
+            {
+                "on": [switched.shown() for switched in on],
+                "known": known[: len(FAULTS)],
+                "known_active": known[len(FAULTS) :],
+            }
+        )
 
     def switch_on(self, request: Request) -> Answer:
         """Switch a fault on: party, fault, and if wanted calls, seconds, retry_after, match."""
@@ -134,6 +142,8 @@ class Control:
         if party not in self._stage.parties:
             raise BadRequest(f"There is no party {party!r}.")
         fault = str(fields.pop("fault", ""))
+        if fault in KNOWN and fault not in faults_of(self._stage.parties[party]):
+            raise BadRequest(f"{self._stage.parties[party].title} cannot have this fault.")
         switched = self._stage.board.switch_on(
             party,
             fault,

@@ -130,6 +130,12 @@ def reset(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
     return Delivered(None, False)
 
 
+def lost(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
+    """Do what was asked, then drop the connection instead of answering."""
+    reply()
+    return reset(wire, reply, settings)
+
+
 def cut(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
     """Promise the whole body, send half of it, and close."""
     answer = reply()

@@ -7,14 +7,15 @@ matches a call is taken, and is gone when its number of calls is used up.
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox import delivery
+from sandbox import delivery, posting
 from sandbox.delivery import Deliver, Settings
 from sandbox.exchange import Answer, BadRequest, Request, as_json, html_answer, json_answer
-from sandbox.party import Party
+from sandbox.party import Active, Party
+from sandbox.posting import PostFault
 from sandbox.store import Store
 
 BIG = 10_000_000
@@ -60,12 +61,12 @@ def no_such_call(scene: Scene) -> Answer:
 def too_many(scene: Scene) -> Answer:
     """Ask the caller to wait."""
     wait = (("Retry-After", str(scene.settings.retry_after)),)
-    return Answer(429, b'{"Message": "Too many requests"}', headers=wait)
+    return replace(scene.party.problem(429), headers=wait)
 
 
 def broken(scene: Scene) -> Answer:
     """Fail inside."""
-    return json_answer({"Message": "An error has occurred."}, 500)
+    return scene.party.problem(500)
 
 
 def page(scene: Scene) -> Answer:
@@ -118,7 +119,7 @@ def nothing(scene: Scene) -> Answer:
 
 def bad_request(scene: Scene) -> Answer:
     """Send 400 with a JSON body."""
-    return json_answer({"Message": "The supplied parameter yielded no results"}, 400)
+    return scene.party.problem(400)
 
 
 def bad_request_page(scene: Scene) -> Answer:
@@ -161,6 +162,33 @@ FAULTS: Mapping[str, Fault] = {
     "close": Fault("Closes without reading", deliver=delivery.unread, unread=True),
     "refuse": Fault("Refuses connections on its own port", counted=False, unread=True),
 }
+# What else can go wrong where a call makes the party do something.
+DOING_FAULTS: Mapping[str, Fault] = {
+    "lost": Fault("Does what was asked, then resets instead of answering", deliver=delivery.lost),
+}
+# What can go wrong with what a party posts by itself.
+POST_FAULTS: Mapping[str, PostFault] = {
+    "post_wrong_reference": PostFault(
+        "Posts the result under a wrong reference, to the right address",
+        posting.wrong_reference,
+    ),
+    "post_wrong_token": PostFault(
+        "Posts the result to an address with a wrong last part", posting.wrong_token
+    ),
+    "post_truncated": PostFault("Posts half the result as if it were whole", posting.truncated),
+    "post_big": PostFault("Posts the result with 20 MB of padding", posting.big),
+    "post_slow": PostFault("Posts the result slowly", send=posting.slow, seconds=5.0),
+    "post_cut": PostFault("Posts half the promised result, then closes", send=posting.cut),
+    "post_closed": PostFault("Posts the result and closes unanswered", send=posting.closed),
+    "post_never": PostFault("Never posts the result", send=posting.never),
+}
+ANSWERING: Mapping[str, Fault] = {**FAULTS, **DOING_FAULTS}
+KNOWN: Mapping[str, Fault | PostFault] = {**ANSWERING, **POST_FAULTS}
+
+
+def faults_of(party: Party) -> Mapping[str, Fault | PostFault]:
+    """Give the faults that a party can have; an active one has more."""
+    return KNOWN if isinstance(party, Active) else FAULTS
 
 
 @dataclass(slots=True)
@@ -177,7 +205,7 @@ class Switched:
 
     def shown(self) -> dict[str, Any]:
         """Give it as JSON shows it."""
-        return {**asdict(self), "title": FAULTS[self.fault].title}
+        return {**asdict(self), "title": KNOWN[self.fault].title}
 
 
 class FaultBoard:
@@ -211,9 +239,9 @@ class FaultBoard:
         match: str = "",
     ) -> Switched:
         """Switch a fault on for so many calls, or until it is switched off; raises BadRequest."""
-        known = FAULTS.get(fault)
+        known = KNOWN.get(fault)
         if known is None:
-            raise BadRequest(f"There is no fault {fault!r}. Known: {', '.join(FAULTS)}.")
+            raise BadRequest(f"There is no fault {fault!r}. Known: {', '.join(KNOWN)}.")
         if calls is not None and not known.counted:
             raise BadRequest("Refused connections cannot be counted: leave the calls empty.")
         settings = Settings(known.seconds if seconds is None else seconds, retry_after)
@@ -246,12 +274,23 @@ class FaultBoard:
                 self._drop(switched)
         return len(gone)
 
-    def take(self, party: str, target: str, *, unread: bool = False) -> Switched | None:
-        """Take the oldest fault for this call and count it; `unread` before the call is read."""
+    def take(
+        self, party: str, text: str, *, unread: bool = False, posting: bool = False
+    ) -> Switched | None:
+        """Take the oldest fault for this call and count it.
+
+        `unread` before the call is read; `posting` when it is the party that calls.
+        """
         with self._lock:
-            waiting = (one for one in self._on if one.party == party and one.match in target)
+            waiting = (
+                one
+                for one in self._on
+                if one.party == party
+                and one.match in text
+                and (one.fault in POST_FAULTS) is posting
+            )
             switched = next(waiting, None)
-            if switched is None or FAULTS[switched.fault].unread is not unread:
+            if switched is None or KNOWN[switched.fault].unread is not unread:
                 return None
             self._count(switched)
         return switched

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sandbox.faults import FAULTS, Switched
+from sandbox.faults import KNOWN, Switched, faults_of
 from sandbox.party import Exhibit, Party
 from sandbox.stage import Stage
 
@@ -119,7 +119,7 @@ def _faults_table(on: Iterable[Switched]) -> str:
 
 def _fault_row(switched: Switched) -> str:
     left = "until switched off" if switched.calls_left is None else switched.calls_left
-    title = FAULTS[switched.fault].title
+    title = KNOWN[switched.fault].title
     return (
         f'<tr><th scope="row"><span class="tag tag-look">{escape(title)}</span></th>'
         f"<td>{left}</td><td>{switched.settings.seconds:g}</td>"
@@ -134,7 +134,8 @@ def _fault_row(switched: Switched) -> str:
 def _fault_form(party: Party) -> str:
     name = party.name
     options = "".join(
-        f'<option value="{fault}">{escape(known.title)}</option>' for fault, known in FAULTS.items()
+        f'<option value="{fault}">{escape(known.title)}</option>'
+        for fault, known in faults_of(party).items()
     )
     return (
         f'<form class="filters" method="post" action="/control/faults">'
@@ -208,10 +209,11 @@ def _log_card(log: Sequence[dict[str, Any]]) -> str:
 
 def _log_row(entry: dict[str, Any]) -> str:
     credentials = {True: "right", False: "wrong", None: "not read"}[entry["credentials"]]
-    fault = FAULTS[entry["fault"]].title if entry["fault"] in FAULTS else "none"
+    fault = KNOWN[entry["fault"]].title if entry["fault"] in KNOWN else "none"
+    calls = " calls" if entry["direction"] == "posted" else ""
     took = "" if entry["duration_ms"] is None else f"{entry['duration_ms']:,}&nbsp;ms"
     return (
-        f"<tr><td>{_time(entry['at'])}</td><td>{escape(entry['party'])}</td>"
+        f"<tr><td>{_time(entry['at'])}</td><td>{escape(entry['party'])}{calls}</td>"
         f'<td class="wide mono">{escape(entry["method"])} {escape(entry["path"])}</td>'
         f"<td>{credentials}</td><td>{escape(fault)}</td>"
         f'<td>{_answer_tag(entry)}</td><td class="num">{took}</td></tr>'
@@ -242,15 +244,48 @@ ADDRESSES = (
     ("/control/parties", "both addresses of each party"),
     (
         "/control/faults",
-        "GET what is on and what is known; POST party, fault and, if wanted, calls, seconds, "
-        "retry_after, match; DELETE all, ?party= for one party, or /control/faults/ and an id",
+        (
+            "GET what is on and what is known; POST party, fault and, if wanted, calls, seconds, "
+            "retry_after, match; DELETE all, ?party= for one party, or /control/faults/ and an id"
+        ),
     ),
     ("/control/log", "GET with party, number, after, limit, wait, least; DELETE empties it"),
     (
         "/control/certificates",
         "every fixed certificate with its applicant; add a number for one; POST changes it",
     ),
-    ("/control/reset", "POST forgets changes, faults and log"),
+    (
+        "/control/meters",
+        (
+            "every demo meter; ?bulk=10&first=0 for meters made from their number; add a serial "
+            "number for one; POST behaviours, clock_offset, clock_rate, password, says_serial, "
+            "shift_kwh, shift_at; null undoes"
+        ),
+    ),
+    (
+        "/control/meters/{serial}/readings",
+        "GET with register, from, to: what the meter holds, to compare with",
+    ),
+    (
+        "/control/collections",
+        (
+            "GET with state, number, limit: what was asked for and what became of it; add a "
+            "reference for one"
+        ),
+    ),
+    (
+        "/control/collecting",
+        (
+            "GET and POST collection_seconds, paused, retries, retry_seconds, late_seconds, "
+            "check_receiver, same_address, clock_minimum, clock_maximum"
+        ),
+    ),
+    (
+        "/control/deliver",
+        "POST size S, M or L, results (requestReference and responseUrl), clients: posts them now",
+    ),
+    ("/control/clock", "GET and POST now, forward, stopped: the time by which meters are read"),
+    ("/control/reset", "POST forgets changes, faults, log, collections and the moved clock"),
 )
 
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sandbox.exchange import Answer, Request, Route
 from sandbox.store import Shelf
+
+if TYPE_CHECKING:
+    from sandbox.courier import Courier
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Party(Protocol):
     title: str
     notes: str
     secret_headers: frozenset[str]
+    secret_fields: frozenset[str]
     change_form: ChangeForm
 
     def open(self, shelf: Shelf) -> None:
@@ -57,8 +61,25 @@ class Party(Protocol):
     def no_such_call(self) -> Answer:
         """What it says to a path that it does not have."""
 
+    def problem(self, status: int) -> Answer:
+        """What it says with 400, 429 or 500."""
+
     def good_answer(self, request: Request, *, another: bool) -> Answer:
         """A good answer to this request, or a good answer to somebody else's."""
 
     def exhibits(self) -> Sequence[Exhibit]:
         """Its fixed records with their purposes."""
+
+
+@runtime_checkable
+class Active(Protocol):
+    """A party that also does something by itself, in the background."""
+
+    def begin(self, courier: "Courier") -> None:
+        """Begin; whatever is sent goes through the courier."""
+
+    def end(self) -> None:
+        """End every thread of its own; what is left to do stays in the store."""
+
+    def forget(self) -> None:
+        """Drop what is left to do, and go on with nothing."""

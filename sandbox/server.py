@@ -264,6 +264,7 @@ class RunningSandbox:
         stage.sync_doors = self._sync_doors
         self._sync_doors()
         shared.open(control)
+        stage.begin()
 
     def _sync_doors(self) -> None:
         """Close the doors of parties that refuse connections, open the others."""
@@ -304,6 +305,7 @@ class RunningSandbox:
     def stop(self) -> None:
         """Close every port and connection, then the store."""
         self.stage.store.stop_waiting()
+        self.stage.end()
         for door in (self._shared, *self._own.values()):
             door.give_up()
         self.stage.store.close()

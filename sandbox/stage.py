@@ -1,18 +1,19 @@
 """The parties, their faults and their log together: one call to a party from start to end."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from sandbox.courier import Courier
 from sandbox.delivery import Delivered, Settings, Wire
 from sandbox.exchange import Answer, Request, run_route
-from sandbox.faults import FAULTS, Fault, FaultBoard, Scene, Switched
-from sandbox.party import Party
+from sandbox.faults import ANSWERING, Fault, FaultBoard, Scene, Switched
+from sandbox.masking import masked_body, masked_headers, masked_text
+from sandbox.party import Active, Party
 from sandbox.store import Shelf, Store
 
 AS_IT_SHOULD_BE = Fault("As the specification says")
-ALWAYS_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Stage:
             number = self.store.log_received(
                 party=party.name,
                 method=method,
-                path=target,
+                path=masked_text(target, party.secret_fields),
                 headers={},
                 body=b"",
                 credentials=None,
@@ -59,17 +60,18 @@ class Stage:
 
     def perform(self, party: Party, request: Request, target: str, wire: Wire) -> None:
         """Answer one call to a party, as it should be or with the fault that is on."""
-        switched = self.board.take(party.name, target)
-        fault = FAULTS[switched.fault] if switched else AS_IT_SHOULD_BE
+        body = masked_body(request.body, party.secret_fields)
+        switched = self.board.take(party.name, f"{target} {body.decode()}")
+        fault = ANSWERING[switched.fault] if switched else AS_IT_SHOULD_BE
         settings = switched.settings if switched else Settings()
         usual = partial(usual_answer, party, request)
         scene = Scene(party, request, settings, usual, self.port)
         number = self.store.log_received(
             party=party.name,
             method=request.method,
-            path=target,
-            headers=masked(request.headers.items(), party.secret_headers),
-            body=request.body,
+            path=masked_text(target, party.secret_fields),
+            headers=masked_headers(request.headers.items(), party.secret_headers),
+            body=body,
             credentials=party.knows(request),
             fault=switched.fault if switched else None,
         )
@@ -83,9 +85,25 @@ class Stage:
                 number, status=delivered.status, written=delivered.written, duration=took
             )
 
+    def begin(self) -> None:
+        """Let the parties that act by themselves begin."""
+        for party in self.parties.values():
+            if isinstance(party, Active):
+                party.begin(Courier(self.store, self.board, party))
+
+    def end(self) -> None:
+        """Let them end."""
+        for party in self._active():
+            party.end()
+
+    def _active(self) -> list[Active]:
+        return [party for party in self.parties.values() if isinstance(party, Active)]
+
     def reset(self) -> None:
         """Forget every change, fault and log row."""
         self.board.switch_off()
+        for party in self._active():
+            party.forget()
         self.store.forget()
         self.sync_doors()
 
@@ -98,9 +116,3 @@ def usual_answer(party: Party, request: Request) -> Answer:
     if party.knows(request) is False:
         return party.stranger()
     return run_route(party.routes, request) or party.no_such_call()
-
-
-def masked(headers: Sequence[tuple[str, str]], secret: frozenset[str]) -> Mapping[str, str]:
-    """Give the headers with the values of secret ones taken out."""
-    hidden = secret | ALWAYS_SECRET
-    return {name: "(masked)" if name.lower() in hidden else value for name, value in headers}

@@ -7,7 +7,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,15 @@ create table if not exists fault (
 create table if not exists log (
     id integer primary key autoincrement, at text not null, party text not null,
     method text not null, path text not null, headers text not null, body text not null,
-    credentials integer, fault text, status integer, written integer, duration_ms integer
+    credentials integer, fault text, status integer, written integer, duration_ms integer,
+    direction text not null default 'received', answer text
 );
 create index if not exists log_party on log (party, id);
 """
+# Columns that state files of earlier versions lack.
+LOG_ADDED = {"direction": "text not null default 'received'", "answer": "text"}
 LOG_KEPT = 20_000
-BODY_KEPT = 100_000
+BODY_KEPT = {"received": 100_000, "posted": 10_000}
 
 
 class Store:
@@ -44,7 +48,24 @@ class Store:
         self._waiting_allowed = True
         for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=5000"):
             self._connection.execute(f"pragma {pragma}")
-        self._connection.executescript(SCHEMA)
+        self.prepare(SCHEMA)
+        self._complete_log()
+
+    def prepare(self, schema: str) -> None:
+        """Make the tables that are not there yet."""
+        with self._lock:
+            self._connection.executescript(schema)
+
+    def _complete_log(self) -> None:
+        present = {row["name"] for row in self.run("pragma table_info(log)")}
+        for name in LOG_ADDED.keys() - present:
+            self.run(f"alter table log add column {name} {LOG_ADDED[name]}")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let no other thread run a statement meanwhile."""
+        with self._lock:
+            yield
 
     def run(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Run one statement and give its rows; nothing happens once the store is closed."""
@@ -97,7 +118,7 @@ class Store:
         )
         return int(rows[0]["calls"]) if rows else 0
 
-    # The log: a row when a request was received, completed when its answer was sent.
+    # The log: a row when a request was received (or is being posted), completed with its answer.
 
     def log_received(
         self,
@@ -109,15 +130,17 @@ class Store:
         body: bytes,
         credentials: bool | None,
         fault: str | None,
+        direction: str = "received",
     ) -> int:
         """Add a request to the log, before it is answered; give its number."""
         now = time.time()
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
-        text = body[:BODY_KEPT].decode(errors="replace")
+        text = body[: BODY_KEPT[direction]].decode(errors="replace")
+        row = (at, party, method, path, json.dumps(dict(headers)), text)
         rows = self._run_and_tell(
-            "insert into log (at, party, method, path, headers, body, credentials, fault)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?) returning id",
-            *(at, party, method, path, json.dumps(dict(headers)), text, credentials, fault),
+            "insert into log (at, party, method, path, headers, body, credentials, fault,"
+            " direction) values (?, ?, ?, ?, ?, ?, ?, ?, ?) returning id",
+            *(*row, credentials, fault, direction),
         )
         number = int(rows[0]["id"]) if rows else 0
         if number % 1000 == 0:
@@ -125,12 +148,18 @@ class Store:
         return number
 
     def log_answered(
-        self, number: int, *, status: int | None, written: bool, duration: float
+        self,
+        number: int,
+        *,
+        status: int | None,
+        written: bool,
+        duration: float,
+        answer: str | None = None,
     ) -> None:
-        """Complete a log row: the status sent, and whether every byte was handed over."""
+        """Complete a log row: the status, and whether every byte of ours was handed over."""
         self._run_and_tell(
-            "update log set status=?, written=?, duration_ms=? where id=?",
-            *(status, written, round(duration * 1000), number),
+            "update log set status=?, written=?, duration_ms=?, answer=? where id=?",
+            *(status, written, round(duration * 1000), answer, number),
         )
 
     def _run_and_tell(self, sql: str, *values: object) -> list[sqlite3.Row]:
@@ -204,3 +233,21 @@ class Shelf:
     def count_call(self, key: str) -> int:
         """Count one more call for a record and give the new count."""
         return self._store.count_call(self._party, key)
+
+    def forget(self, key: str) -> None:
+        """Forget the changes and the count of one record."""
+        self._store.run("delete from record where party=? and key=?", self._party, key)
+
+    # Tables of a party's own, whose names begin with the party's.
+
+    def prepare(self, schema: str) -> None:
+        """Make the party's own tables."""
+        self._store.prepare(schema)
+
+    def run(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one statement on the party's own tables and give its rows."""
+        return self._store.run(sql, *values)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Let no other thread run a statement meanwhile."""
+        return self._store.together()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sandbox.parties.meters import Meters
 from sandbox.parties.registry import Registry
 from sandbox.party import Party
 
@@ -12,5 +13,6 @@ def all_parties(environment: Mapping[str, str]) -> list[Party]:
         Registry(
             user=environment.get("SANDBOX_SEG_USER") or Registry.USER,
             token=environment.get("SANDBOX_SEG_TOKEN") or Registry.TOKEN,
-        )
+        ),
+        Meters(),
     ]

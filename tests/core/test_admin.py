@@ -30,7 +30,9 @@ from tests.factories import ApplicationFactory, EmailFactory, ParcelFactory, Tar
 from tests.parcels.models import Parcel
 
 pytestmark = pytest.mark.django_db
-OURS = [model for model in apps.get_models() if model._meta.app_label in {"core", "seg"}]
+OURS = [
+    model for model in apps.get_models() if model._meta.app_label in {"core", "metering", "seg"}
+]
 LOGS = [StatusChange, Note, PartnerCall, Email, Alarm, Heartbeat, Counter, Application]
 
 

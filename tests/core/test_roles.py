@@ -74,8 +74,9 @@ def test_which_pages_a_role_may_see(role, paths, person, signed_in):
     ("role", "entries"),
     [
         ("export tariff", ["Home", "Export tariff", "Calls", "E-mails", "Health"]),
-        ("supervisor", ["Home", "Export tariff", "Calls", "E-mails", "Health"]),
-        ("auditor", ["Home", "Export tariff", "Calls", "E-mails", "Health"]),
+        ("supervisor", ["Home", "Export tariff", "Metering", "Calls", "E-mails", "Health"]),
+        ("auditor", ["Home", "Export tariff", "Metering", "Calls", "E-mails", "Health"]),
+        ("metering", ["Home", "Metering", "Calls", "E-mails", "Health"]),
         ("engineer", ["Home"]),
         ("", ["Home"]),
     ],

@@ -18,6 +18,8 @@ REAL = {
     "ALLOWED_HOSTS": "portal.example",
     "PUBLIC_BASE_URL": "https://portal.example",
     "SEG_API_URL": "https://registry.example/api",
+    "METERING_API_URL": "https://meters.example",
+    "METERING_RESULT_ALLOWED_IPS": "192.0.2.10",
     "SEG_API_USER": "us",
     "SEG_API_TOKEN": "token-of-the-registry",
     "EMAIL_URL": "smtp://mail.example:587",
@@ -138,3 +140,8 @@ def test_no_migration_is_missing():
     from django.core.management import call_command
 
     call_command("makemigrations", "--check", "--dry-run")
+
+
+def test_results_from_anywhere_are_a_deploy_warning(manage):
+    said = manage("check", "--deploy", **{**REAL, "METERING_RESULT_ALLOWED_IPS": ""})
+    assert "METERING_RESULT_ALLOWED_IPS is empty" in said.stderr + said.stdout

@@ -26,12 +26,23 @@ from core.workflow import (
     mermaid,
     move,
 )
+from metering.models import MeterRead
 from seg.models import Application
 from tests.factories import ApplicationFactory, ParcelFactory, TariffFactory
+from tests.factories.metering import MeterReadFactory
 from tests.parcels.models import Parcel
 
-FACTORIES = {Parcel: ParcelFactory, Application: ApplicationFactory}
+FACTORIES = {
+    Parcel: ParcelFactory,
+    Application: ApplicationFactory,
+    MeterRead: MeterReadFactory,
+}
 MODELS = tuple(FACTORIES)
+ROWS = [
+    pytest.param(model, row, id=f"{model.__name__} {row.name}")
+    for model in MODELS
+    for row in model.TRANSITIONS
+]
 PAIRS = [
     pytest.param(model, row, status, id=f"{model.__name__} {row.name} from {status}")
     for model in MODELS
@@ -106,11 +117,8 @@ def test_every_pair_of_move_and_status(model, row, status, actors):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    "row", [*Parcel.TRANSITIONS, *Application.TRANSITIONS], ids=lambda r: r.name
-)
-def test_only_its_own_kind_of_actor_makes_a_move(row, actors):
-    model = Parcel if row in Parcel.TRANSITIONS else Application
+@pytest.mark.parametrize(("model", "row"), ROWS)
+def test_only_its_own_kind_of_actor_makes_a_move(model, row, actors):
     case = FACTORIES[model](status=row.sources[0])
     for who, by in actors.items():
         if who is not row.who:
@@ -122,12 +130,9 @@ def test_only_its_own_kind_of_actor_makes_a_move(row, actors):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "row",
-    [row for model in MODELS for row in model.TRANSITIONS if row.who is Who.PERSON],
-    ids=lambda r: r.name,
+    ("model", "row"), [each for each in ROWS if each.values[1].who is Who.PERSON]
 )
-def test_a_person_needs_the_permission(row, person):
-    model = Parcel if row in Parcel.TRANSITIONS else Application
+def test_a_person_needs_the_permission(model, row, person):
     case = FACTORIES[model](status=row.sources[0])
     with pytest.raises(NotAllowed, match="role"):
         moved(case, row.name, actor_for(person()))

@@ -88,10 +88,12 @@ def test_reset_forgets_everything(caller):
 
 
 def test_addresses_of_the_parties(caller, played):
-    [party] = caller.control("GET", "/parties").json["parties"]
-    assert party["shared_url"] == f"{played.url}/registry"
-    assert party["own_url"] == played.party_url("registry")
-    assert party["own_url"] != party["shared_url"]
+    parties = caller.control("GET", "/parties").json["parties"]
+    assert [party["name"] for party in parties] == ["registry", "meters"]
+    for party in parties:
+        assert party["shared_url"] == f"{played.url}/{party['name']}"
+        assert party["own_url"] == played.party_url(party["name"])
+        assert party["own_url"] != party["shared_url"]
 
 
 # Who may change anything.

@@ -239,6 +239,13 @@ def test_reset_comes_after_the_request_was_read(played, raw):
     assert (entry["credentials"], entry["fault"], entry["written"]) == (True, "reset", False)
 
 
+def test_a_fault_can_choose_by_the_body(caller, played):
+    played.switch_on("registry", "500", calls=1, match="one-thing")
+    for body, status in (("another", 404), ("one-thing", 500)):
+        reply = caller.send("POST", f"{played.shared_url('registry')}/x", body)
+        assert reply.status == status
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_close_ends_the_connection_unread(played, raw, own):
     played.switch_on("registry", "close", calls=1)

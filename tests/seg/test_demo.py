@@ -16,6 +16,12 @@ from tests.factories import UserFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def only_this_desk(monkeypatch):
+    """The meters of the other desk's demo stay out of it."""
+    monkeypatch.setattr("metering.demo.fill", lambda: iter(()))
+
+
 @pytest.fixture
 def worker(work, sandbox, registry, settings):
     """A worker in a thread, and the sandbox on the address that has its control pages."""

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from celery import current_app
 from django.core import mail as outbox
+from django.db import transaction
 from django.utils import timezone
 
 from core import queue
@@ -280,3 +281,14 @@ def test_the_queue_takes_only_rows_in_its_status():
         ApplicationFactory(status=status)
     assert [row.status for row in VERIFY.rows()] == ["checking"]
     assert [row.status for row in VERIFY_AGAIN.rows()] == ["approved"]
+
+
+def test_every_attempt_that_was_cut_off_is_recorded():
+    application, start = ApplicationFactory(), timezone.now()
+    with transaction.atomic():
+        queue.due(VERIFY, application.pk, now=start)
+    beyond = VERIFY.lease + timedelta(seconds=1)
+    for attempt in range(3):
+        assert actions.take(VERIFY, application.pk, now=lambda n=attempt: start + n * beyond)
+    cut_off = PartnerCall.objects.filter(case_id=application.pk, outcome="cut off")
+    assert [row.started_at for row in cut_off.order_by("started_at")] == [start, start + beyond]

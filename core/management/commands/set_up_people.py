@@ -38,6 +38,7 @@ class Person(NamedTuple):
 PEOPLE = (
     Person("Orla Fenn", "export tariff"),
     Person("Tam Birkett", "export tariff"),
+    Person("Rafe Tolland", "metering"),
     Person("Joss Ardley", "engineer"),
     Person("Ines Corrow", "supervisor", is_staff=True),
     Person("Petra Lowick", "auditor", is_staff=True),

@@ -15,6 +15,11 @@ from sandbox.party import ChangeForm, Exhibit
 from sandbox.store import Shelf
 
 CREATED = 2
+SENTENCES = {
+    400: "The supplied parameter yielded no results",
+    429: "Too many requests",
+    500: "An error has occurred.",
+}
 
 
 class Registry:
@@ -31,6 +36,7 @@ class Registry:
         "and match their applicants. Any other number is answered with 400."
     )
     secret_headers = frozenset({"user", "authorisation"})
+    secret_fields: frozenset[str] = frozenset()
     change_form = ChangeForm(
         "/control/certificates",
         "Status",
@@ -68,11 +74,15 @@ class Registry:
         """Responses: 404, no such call exists."""
         return json_answer({"Message": "No such call exists"}, 404)
 
+    def problem(self, status: int) -> Answer:
+        """Responses: the sentence of each; 429 and 500 are not in the specification."""
+        return json_answer({"Message": SENTENCES[status]}, status)
+
     def get_installation(self, request: Request) -> Answer:
         """Answer GetInstallation/{#}: 200 with the certificate, or 400 without a result."""
         certificate = self._find(request.values["number"])
         if certificate is None:
-            return json_answer({"Message": "The supplied parameter yielded no results"}, 400)
+            return self.problem(400)
         looked_up = self._shelf.count_call(certificate.number)
         return json_answer(self._shaped(certificate, self._properties(certificate, looked_up)))
 

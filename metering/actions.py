@@ -1,0 +1,1086 @@
+"""The verbs of the metering desk, and the only place that changes its state.
+
+The service asks the meters, one open collection a remote address. A result is committed as
+a delivery before it is answered, and stored later; the order in which results come changes nothing.
+"""
+
+import contextlib
+import hashlib
+import secrets
+import uuid
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from core import alarms, calls, queue
+from core.models import Note, StatusChange, User, next_references
+from core.outcomes import CallRecord, Outcome, Refused, Unavailable, Unexpected
+from core.workflow import PORTAL, Actor, Impossible, NotAllowed, Who, move
+from metering import messages, missing, rules
+from metering.client import Found, MeterCommunications
+from metering.messages import CollectionRequest, OutcomeKind, Result
+from metering.models import (
+    ASK,
+    CANCEL,
+    FETCH,
+    READ,
+    REQUEST,
+    STORE,
+    Batch,
+    Delivery,
+    Meter,
+    MeterAlarm,
+    MeterChange,
+    MeterImport,
+    MeterRead,
+    MeterType,
+    ReadCheck,
+    Schedule,
+    hash_token,
+)
+from metering.readings import Stored, checked_meter, store_readings
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+Status = MeterRead.Status
+SILENT = "metering service silent"
+ODD = "metering service odd"
+NOT_STORED = "metering result not stored"
+QUIET = timedelta(seconds=30)
+ADDRESS_BUSY = timedelta(seconds=60)
+AT_ONCE = 500
+
+
+class AskedAlready(Impossible):
+    """This very confirmation was carried out before: a double click, the back button."""
+
+    sentence = "This was asked already; it was not asked twice."
+
+
+class AdjustNotAllowed(NotAllowed):
+    """Adjusting a meter's clock is a permission of its own."""
+
+    sentence = "Your role does not adjust clocks. Ask without it, or ask a supervisor."
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of each meter; the parameters of collection-request that people choose."""
+
+    survey_days: int = 0
+    survey_date: date | None = None
+    delay_until: datetime | None = None
+    priority: int | None = None
+    adjust_time: bool = False
+
+
+# ---- Asking -----------------------------------------------------------------------------------
+
+
+def ask(
+    *,
+    meters: Iterable[Meter],
+    wish: Wish,
+    by: Actor,
+    now: Clock,
+    title: str,
+    after: MeterRead | None = None,
+    confirmation: str | None = None,
+) -> Batch:
+    """Ask these meters: one read each, in one transaction, sent by the worker.
+
+    Raises `NotAllowed` when the person may not ask, or may not have clocks adjusted, and
+    `AskedAlready` when a batch with this confirmation exists.
+    """
+    if by.who is not Who.PORTAL and not (by.user and by.user.has_perm(ASK)):
+        raise NotAllowed("Your role does not ask meters.")
+    if wish.adjust_time and not (by.user and by.user.has_perm("metering.adjust_meter_time")):
+        raise AdjustNotAllowed
+    moment = now()
+    with transaction.atomic():
+        batch, fresh = Batch.objects.get_or_create(
+            confirmation=confirmation or str(uuid.uuid4()),
+            defaults={"title": title[:100], "by": by.user, "at": moment},
+        )
+        if not fresh:
+            raise AskedAlready
+        chosen = list(meters)
+        for first in range(0, len(chosen), AT_ONCE):
+            _open(batch, chosen[first : first + AT_ONCE], wish, by, now=moment, after=after)
+    return batch
+
+
+def _open(
+    batch: Batch,
+    meters: Sequence[Meter],
+    wish: Wish,
+    by: Actor,
+    *,
+    now: datetime,
+    after: MeterRead | None,
+) -> None:
+    references = next_references("MTR", timezone.localtime(now), len(meters))
+    reads = [
+        _new_read(batch, meter, wish, reference, now=now, after=after)
+        for meter, reference in zip(meters, references, strict=True)
+    ]
+    made = MeterRead.objects.bulk_create(reads)
+    StatusChange.objects.bulk_create(
+        StatusChange(
+            case_label="metering.meterread",
+            case_id=read.pk,
+            reference=read.reference,
+            move="open",
+            to_status=read.status,
+            by=by.user,
+            by_name=by.name,
+            at=now,
+        )
+        for read in made
+    )
+    transaction.on_commit(lambda: queue.ring(REQUEST.name, made[0].pk))
+
+
+def _new_read(
+    batch: Batch,
+    meter: Meter,
+    wish: Wish,
+    reference: str,
+    *,
+    now: datetime,
+    after: MeterRead | None,
+) -> MeterRead:
+    token = secrets.token_urlsafe(32)
+    return MeterRead(
+        reference=reference,
+        status=MeterRead.FIRST,
+        status_at=now,
+        created_at=now,
+        due_at=now,
+        caused_by=batch.by,
+        caused_by_name=str(batch.by) if batch.by else "",
+        meter=meter,
+        batch=batch,
+        asked_after=after,
+        why="Waiting to be asked",
+        priority=wish.priority or meter.priority,
+        delay_until=wish.delay_until,
+        survey_days=wish.survey_days,
+        survey_date=wish.survey_date,
+        adjust_time=wish.adjust_time,
+        remote_address=meter.remote_address,
+        token=token,
+        token_sha256=hash_token(token),
+    )
+
+
+def request(*, claim: queue.Claim, service: MeterCommunications, now: Clock) -> None:
+    """Send one request, unless its address is held; look it up first if in doubt."""
+    read = _row(claim)
+    with structlog.contextvars.bound_contextvars(case=read.reference):
+        if not _hold_address(read, claim):
+            # The address is busy, or a person took the read back just now.
+            with contextlib.suppress(queue.ClaimLost), transaction.atomic():
+                queue.settle(claim, due_at=now() + ADDRESS_BUSY)
+            return
+        try:
+            call, document = _send(read, service)
+        except Outcome as problem:
+            _not_requested(claim, read, problem, now())
+            return
+        _requested(claim, read, call, now())
+        if document:
+            take_fetched(read=read, body=document, now=now)
+
+
+def _row(claim: queue.Claim) -> MeterRead:
+    rows = MeterRead.objects.select_related("meter__meter_type")
+    read: MeterRead = rows.get(pk=claim.pk)
+    return read
+
+
+def _hold_address(read: MeterRead, claim: queue.Claim) -> bool:
+    """Hold the remote address for this read alone, and note that it may be sent from now on."""
+    mine = MeterRead.objects.filter(pk=read.pk, claim=claim.token)
+    try:
+        with transaction.atomic():
+            return bool(mine.update(holds_address=read.remote_address, maybe_sent=True))
+    except IntegrityError:
+        return False
+
+
+def _send(read: MeterRead, service: MeterCommunications) -> tuple[CallRecord, bytes]:
+    """Send, or find that an earlier attempt arrived. Returns the call and a document if found."""
+    if read.maybe_sent:
+        found = service.find_collection(str(read.our_reference))
+        if found.body is not None:
+            return found.call, found.body
+    return service.request_collection(request_for(read)).call, b""
+
+
+def request_for(read: MeterRead) -> CollectionRequest:
+    """The request as it goes out, with the meter's particulars as they are now."""
+    meter = read.meter
+    return CollectionRequest(
+        request_reference=str(read.our_reference),
+        response_url=settings.PUBLIC_BASE_URL + reverse("metering:results", args=[read.token]),
+        mpan=meter.mpan,
+        priority=read.priority,
+        meter_type=meter.meter_type.code,
+        remote_address=read.remote_address,
+        delay_until=read.delay_until,
+        coms_settings=meter.coms_settings,
+        outstation_address=meter.outstation_address,
+        serial_number=meter.serial_number,
+        password=meter.password,
+        survey_days=read.survey_days,
+        survey_date=read.survey_date,
+        adjust_time=read.adjust_time,
+    )
+
+
+def _settled(claim: queue.Claim, *, due_at: datetime | None) -> bool:
+    """Settle; False when a result or a person was faster than our own record, which wins."""
+    try:
+        queue.settle(claim, due_at=due_at, keep_attempts=due_at is not None)
+    except queue.ClaimLost:
+        return False
+    return True
+
+
+def _requested(claim: queue.Claim, read: MeterRead, call: CallRecord, now: datetime) -> None:
+    due = max(now, read.delay_until or now)
+    due += timedelta(minutes=settings.METERING_RESULT_DUE_AFTER)
+    with transaction.atomic():
+        calls.record(call, case=read)
+        if not _settled(claim, due_at=None):
+            _tell_if_cancelled(read, now)
+            return
+        why = "Asked; the result is expected"
+        move(read, "request", by=PORTAL, now=now, why=why, sent_at=now, due_by=due)
+        queue.due(FETCH, read.pk, now=now, at=due)
+    alarms.over(SILENT, now=now, quiet_for=QUIET)
+    alarms.over(ODD, now=now, quiet_for=QUIET)
+
+
+def _tell_if_cancelled(read: MeterRead, now: datetime) -> None:
+    """Cancel once more what arrived after it was cancelled."""
+    if MeterRead.objects.filter(pk=read.pk, status=Status.CANCELLED).update(cancel_due=True):
+        queue.due(CANCEL, read.pk, now=now)
+
+
+def _not_requested(claim: queue.Claim, read: MeterRead, problem: Outcome, now: datetime) -> None:
+    surely_not_sent = isinstance(problem, Unavailable) and not problem.sent
+    again = None if isinstance(problem, Refused) else queue.retry_at(claim, now=now)
+    with transaction.atomic():
+        calls.record(problem.call, case=read)
+        if not _settled(claim, due_at=again):
+            return
+        if again is None:
+            _fail(read, problem.sentence, problem.next_step, now)
+            return
+        why = f"{problem.sentence} Next try {timezone.localtime(again):%H:%M}."
+        fields: dict[str, Any] = {"why": why[:300]}
+        # As it was read before this attempt: an earlier one may have arrived, then look it up.
+        if surely_not_sent and not read.maybe_sent:
+            fields |= {"maybe_sent": False, "holds_address": None}
+        MeterRead.objects.filter(pk=read.pk).update(**fields)
+    _sound(problem, now)
+
+
+def _fail(read: MeterRead, sentence: str, next_step: str, now: datetime) -> None:
+    why = f"{sentence} {next_step}".strip()[:300]
+    fields = {"why": why, "holds_address": None, "outcome": sentence[:300], "due_by": None}
+    move(read, "fail", by=PORTAL, now=now, note=why, **fields)
+    _next_on(read.remote_address, now)
+
+
+def _sound(problem: Outcome, now: datetime) -> None:
+    odd = isinstance(problem, Unexpected)
+    alarms.sound(
+        ODD if odd else SILENT,
+        desk="metering",
+        title="The meter communications service’s reply is not what it promises"
+        if odd
+        else "The meter communications service gives no usable answer",
+        text=problem.sentence,
+        next_step=problem.next_step,
+        now=now,
+    )
+
+
+def _next_on(address: str, now: datetime) -> None:
+    """The address is free: let the next waiting read for it go."""
+    waiting = MeterRead.objects.filter(remote_address=address, status=Status.WAITING, claim=None)
+    pk = waiting.order_by("priority", "created_at", "pk").values_list("pk", flat=True).first()
+    if pk is not None:
+        queue.due(REQUEST, pk, now=now)
+
+
+# ---- Taking back --------------------------------------------------------------------------------
+
+
+def cancel(*, read: MeterRead, by: Actor, now: Clock) -> None:
+    """Cancel a read; where it may have been sent, the service is told. Raises `Conflict`."""
+    moment = now()
+    with transaction.atomic():
+        why = f"Cancelled by {by.name}"[:300]
+        # Not what was read: a worker may have sent it since.
+        fields: dict[str, Any] = {"why": why, "holds_address": None, "due_by": None}
+        move(read, "cancel", by=by, now=moment, cancel_due=F("maybe_sent"), **fields)
+        if CANCEL.rows().filter(pk=read.pk).exists():
+            queue.due(CANCEL, read.pk, now=moment)
+        _next_on(read.remote_address, moment)
+
+
+def tell_cancelled(*, claim: queue.Claim, service: MeterCommunications, now: Clock) -> None:
+    """Tell the service that a request is taken back; "OK" does not mean that it did not run."""
+    read = _row(claim)
+    try:
+        call: CallRecord | None = service.cancel_collection(str(read.our_reference)).call
+        again = None
+    except Refused as problem:
+        call, again = problem.call, None
+    except Outcome as problem:
+        call, again = problem.call, queue.retry_at(claim, now=now())
+        _sound(problem, now())
+    with transaction.atomic():
+        calls.record(call, case=read)
+        if _settled(claim, due_at=again) and again is None:
+            MeterRead.objects.filter(pk=read.pk).update(cancel_due=False)
+
+
+# ---- Fetching what did not come -----------------------------------------------------------------
+
+
+def fetch(*, claim: queue.Claim, service: MeterCommunications, now: Clock) -> None:
+    """Ask for a result that is overdue and take it exactly like one that was delivered."""
+    read = _row(claim)
+    try:
+        found = service.find_collection(str(read.our_reference))
+    except Outcome as problem:
+        _not_fetched(claim, read, problem, now())
+        return
+    _fetched(claim, read, found, now())
+    if found.body:
+        take_fetched(read=read, body=found.body, now=now)
+
+
+def _not_fetched(claim: queue.Claim, read: MeterRead, problem: Outcome, now: datetime) -> None:
+    again = queue.retry_at(claim, now=now, after=60)
+    with transaction.atomic():
+        calls.record(problem.call, case=read)
+        if _settled(claim, due_at=again) and again is None:
+            _fail(read, problem.sentence, "Ask the meter again when the service works.", now)
+    _sound(problem, now)
+
+
+def _fetched(claim: queue.Claim, read: MeterRead, found: Found, now: datetime) -> None:
+    with transaction.atomic():
+        calls.record(found.call, case=read)
+        again = queue.retry_at(claim, now=now, after=600) if found.body else None
+        if not _settled(claim, due_at=again):
+            return
+        if found.body is None:
+            _fail(read, "The service does not know our request.", "Ask the meter again.", now)
+        elif again is None:
+            _fail(read, "No result came for a long time.", "Ask the meter again.", now)
+
+
+# ---- Deliveries ---------------------------------------------------------------------------------
+
+
+def deliver(*, read: MeterRead, reference: str, body: bytes, sender: str, now: Clock) -> bool:
+    """Commit a result before it is answered. False when its reference belongs to another read.
+
+    The same body again changes nothing. The password is gone before anything is written.
+    """
+    ours = reference.strip().lower() == str(read.our_reference)
+    known = [read.meter.password]
+    _commit(read if ours else None, reference, body, sender, now(), secrets=known)
+    return ours
+
+
+def take_fetched(*, read: MeterRead, body: bytes, now: Clock) -> None:
+    """Commit a result that we asked for; one that is still PENDING is not a result."""
+    try:
+        result = messages.read_result(body)
+    except messages.NotReadable as problem:
+        keep_unreadable(read=read, body=body, sender="", why=problem.reason, now=now)
+        return
+    if result.outcome.kind is not OutcomeKind.PENDING:
+        known = [read.meter.password]
+        _commit(read, result.request_reference, body, "", now(), secrets=known, fetched=True)
+
+
+def _commit(
+    read: MeterRead | None,
+    reference: str,
+    body: bytes,
+    sender: str,
+    now: datetime,
+    *,
+    secrets: Sequence[str],
+    fetched: bool = False,
+) -> None:
+    clean = messages.without_password(body, secrets)
+    delivery = Delivery(
+        read=read,
+        their_reference=reference[:100],
+        received_at=now,
+        sender=sender,
+        fetched=fetched,
+        body=zlib.compress(clean, 1),
+        size=len(clean),
+        sha256=hashlib.sha256(clean).hexdigest(),
+        state=Delivery.State.WAITING if read else Delivery.State.ASIDE,
+        reason="" if read else "No collection under this address has this reference",
+        due_at=now if read else None,
+        rung_at=now if read else None,
+    )
+    try:
+        with transaction.atomic():
+            delivery.save(force_insert=True)
+            if read:
+                transaction.on_commit(lambda: queue.ring(STORE.name, delivery.pk))
+    except IntegrityError:
+        if not Delivery.objects.filter(read=read, sha256=delivery.sha256).exists():
+            raise
+        log.info("the_same_result_again", case=read.reference if read else "")
+
+
+def keep_unreadable(*, read: MeterRead, body: bytes, sender: str, why: str, now: Clock) -> Delivery:
+    """Keep a body that is no result, encrypted; what it says is shown masked."""
+    masked = messages.without_password(body, [read.meter.password])
+    return Delivery.objects.create(
+        read=None,
+        their_reference=read.reference,
+        received_at=now(),
+        sender=sender,
+        body=b"",
+        unreadable=masked[:200_000].decode("utf-8", "replace").replace("\x00", ""),
+        size=len(body),
+        sha256=hashlib.sha256(masked).hexdigest(),
+        state=Delivery.State.UNREADABLE,
+        reason=why[:300],
+    )
+
+
+def replay(*, delivery: Delivery, read: MeterRead, by: Actor, now: Clock) -> None:
+    """Store a delivery that was kept aside, for the read that a person names."""
+    if by.user is None or not by.user.has_perm(READ):
+        raise NotAllowed("Your role does not replay deliveries.")
+    aside = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.ASIDE)
+    try:
+        with transaction.atomic():
+            reason = f"Replayed by {by.name}"
+            if not aside.update(read=read, state=Delivery.State.WAITING, reason=reason):
+                raise Impossible("This delivery is not kept aside any more. Nothing was changed.")
+            queue.due(STORE, delivery.pk, now=now())
+    except IntegrityError as problem:
+        raise Impossible("This read has the very same document already.") from problem
+
+
+def store(*, claims: Sequence[queue.Claim], now: Clock) -> None:
+    """Store the readings of claimed deliveries, each in its own transaction; one alone may fail."""
+    for claim in claims:
+        try:
+            store_one(claim=claim, now=now)
+        except queue.ClaimLost:
+            log.info("another_worker_stores_it", delivery=claim.pk)
+        except Exception as problem:
+            log.exception("not_stored", delivery=claim.pk)
+            _not_stored(claim, problem, now())
+
+
+def _not_stored(claim: queue.Claim, problem: Exception, now: datetime) -> None:
+    """Try again later; in the end a person is told, and the document stays where it is."""
+    again = queue.retry_at(claim, now=now)
+    with transaction.atomic():
+        if not _settled(claim, due_at=again) or again is not None:
+            return
+        reason = f"It could not be stored ({type(problem).__name__}); replay it after a repair"
+        _close(Delivery(pk=claim.pk), Delivery.State.ASIDE, reason)
+    alarms.sound(
+        NOT_STORED,
+        desk="metering",
+        title="A meter result could not be stored",
+        text=f"{reason}. The document is kept.",
+        next_step="Tell whoever runs the portal, then replay the delivery.",
+        now=now,
+        lasting=False,
+    )
+
+
+def store_one(*, claim: queue.Claim, now: Clock) -> None:
+    """Store one delivery: readings, checks and the read's move, all or nothing."""
+    delivery: Delivery = claim.row()
+    read = delivery.read
+    if read is None:
+        return
+    result = messages.read_result(zlib.decompress(bytes(delivery.body)))
+    with structlog.contextvars.bound_contextvars(case=read.reference), transaction.atomic():
+        queue.settle(claim)
+        # Two documents for one read are judged one after the other.
+        rows = MeterRead.objects.select_for_update(of=("self",))
+        read = rows.select_related("meter__meter_type").get(pk=read.pk)
+        if result.outcome.kind is OutcomeKind.PENDING:
+            _close(delivery, Delivery.State.STORED, "Still pending: nothing to store")
+            return
+        reason = _mismatch(result, read)
+        if reason and not delivery.reason:
+            _close(delivery, Delivery.State.ASIDE, reason)
+            stored = Stored(0, 0, 0)
+        else:
+            stored = store_readings(read=read, delivery=delivery, result=result)
+            _close(delivery, Delivery.State.STORED, stored.sentence)
+        _judge(read, result, stored, now())
+
+
+def _close(delivery: Delivery, state: str, reason: str) -> None:
+    Delivery.objects.filter(pk=delivery.pk).update(state=state, reason=reason[:300])
+
+
+def _mismatch(result: Result, read: MeterRead) -> str:
+    """Why a result is not about the meter that was asked; empty when it is."""
+    meter = read.meter
+    serials = (result.serial_number, meter.serial_number)
+    if result.mpan and result.mpan.strip() != meter.mpan:
+        return f"It is about MPAN {result.mpan[:40]}, we asked {meter.mpan}"
+    if all(serials) and rules.serial_key(serials[0]) != rules.serial_key(serials[1]):
+        return f"It is about meter {serials[0][:40]}, we asked {serials[1]}"
+    return ""
+
+
+def _judge(read: MeterRead, result: Result, stored: Stored, now: datetime) -> None:
+    """Apply the rules and move the read; a later version that disagrees goes to a person."""
+    checks = rules.check(result, checked_meter(read))
+    verdict = rules.verdict(checks)
+    _keep_checks(read, checks)
+    _raise_alarms(read, checks, now)
+    fields = {**_facts(result), "why": verdict.why[:300], "holds_address": None, "due_by": None}
+    fields["versions"] = read.versions + 1
+    again = read.versions > 0 and stored.overruled
+    name = _move_name(read, verdict.kind, again=bool(again))
+    if again:
+        fields["why"] = f"A later result disagrees with the first. {verdict.why}"[:300]
+    if name:
+        move(read, name, by=PORTAL, now=now, **fields)
+    else:
+        fields.pop("why")
+        MeterRead.objects.filter(pk=read.pk).update(**fields)
+    _next_on(read.remote_address, now)
+
+
+def _move_name(read: MeterRead, kind: str, *, again: bool) -> str:
+    """Which move a result makes; empty when it changes nothing for people."""
+    opened = read.status in (Status.WAITING, Status.REQUESTED, Status.FAILED)
+    if kind == "failed":
+        return "fail" if read.status in MeterRead.OPEN else ""
+    if kind == "accept" and not again:
+        return (
+            "accept_clean"
+            if opened
+            else "give_to_person"
+            if read.status == Status.CANCELLED
+            else ""
+        )
+    settled = (Status.TO_CHECK, Status.REJECTED)
+    return "" if read.status in settled else "give_to_person"
+
+
+def _keep_checks(read: MeterRead, checks: Sequence[rules.Check]) -> None:
+    read.checks.all().delete()
+    ReadCheck.objects.bulk_create(
+        ReadCheck(
+            read=read,
+            position=position,
+            code=each.code,
+            title=each.title,
+            result=each.result,
+            sentence=each.sentence,
+            figures=[list(pair) for pair in each.figures],
+        )
+        for position, each in enumerate(checks)
+    )
+
+
+ALARM_KINDS = {
+    "tamper": MeterAlarm.Kind.TAMPER,
+    "clock": MeterAlarm.Kind.CLOCK,
+    "serial": MeterAlarm.Kind.SERIAL,
+    "adjustment": MeterAlarm.Kind.ADJUSTMENT,
+}
+
+
+def _raise_alarms(read: MeterRead, checks: Sequence[rules.Check], now: datetime) -> None:
+    MeterAlarm.objects.bulk_create(
+        [
+            MeterAlarm(
+                meter=read.meter,
+                read=read,
+                kind=ALARM_KINDS[code],
+                text=sentence[:300],
+                raised_at=now,
+            )
+            for code, sentence in rules.alarms(checks)
+            if code in ALARM_KINDS
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    clock = result.clock
+    outcome = result.outcome
+    adjustment = result.adjustment
+    return {
+        "outcome": f"{outcome.kind.value}{': ' + outcome.details if outcome.details else ''}"[:300],
+        "collection_start": result.collection_started_at,
+        "collection_end": result.collection_ended_at,
+        "connection_start": result.connection_started_at,
+        "connection_end": result.connection_ended_at,
+        "serial_read": (result.serial_number or result.serial_number_error)[:300],
+        "meter_time": clock.at if clock else None,
+        "clock_offset": clock.offset if clock else None,
+        "time_adjustment": f"{adjustment.kind.value} {adjustment.details}".strip()[:300]
+        if adjustment
+        else "",
+        "status_events": list(result.status_events),
+        "problems": [[each.path, each.reason] for each in result.problems],
+    }
+
+
+# ---- People decide ----------------------------------------------------------------------------
+
+
+def accept(*, read: MeterRead, reason: str, by: Actor, now: Clock) -> None:
+    """Accept readings that a check questions. Raises `Conflict`, `NotAllowed`."""
+    with transaction.atomic():
+        move(
+            read,
+            "accept",
+            by=by,
+            now=now(),
+            note=reason,
+            why=f"Accepted by {by.name}: {reason}"[:300],
+        )
+
+
+def reject(*, read: MeterRead, reason: str, by: Actor, now: Clock) -> None:
+    """Reject readings; the raw values stay. Raises `Conflict`, `NotAllowed`."""
+    with transaction.atomic():
+        move(
+            read,
+            "reject",
+            by=by,
+            now=now(),
+            note=reason,
+            why=f"Rejected by {by.name}: {reason}"[:300],
+        )
+
+
+def ask_again(*, read: MeterRead, by: Actor, now: Clock) -> MeterRead:
+    """Ask the meter once more for the same, as a read linked to this one."""
+    wish = Wish(survey_days=read.survey_days, survey_date=read.survey_date, priority=read.priority)
+    title = f"Again after {read.reference}"
+    once = f"again {read.pk} {read.asked_again.count()}"
+    batch = ask(
+        meters=[read.meter], wish=wish, by=by, now=now, title=title, after=read, confirmation=once
+    )
+    return batch.reads.get()
+
+
+def acknowledge(*, alarm: MeterAlarm, note: str, by: Actor, now: Clock) -> None:
+    """Record that a person has seen an alarm, with a note."""
+    if by.user is None or not by.user.has_perm(READ):
+        raise NotAllowed("Your role does not acknowledge alarms.")
+    waiting = MeterAlarm.objects.filter(pk=alarm.pk, acknowledged_at=None)
+    fields = {"acknowledged_at": now(), "acknowledged_by": by.user, "note": note}
+    if not waiting.update(**fields):
+        raise Impossible("Somebody has acknowledged this alarm already.")
+
+
+def open_on_address(address: str) -> Q:
+    """Reads that wait for, or hold, a remote address."""
+    return Q(remote_address=address, status__in=MeterRead.OPEN)
+
+
+# ---- By themselves ------------------------------------------------------------------------------
+
+
+def run_schedules(*, now: Clock) -> list[Batch]:
+    """Ask the groups whose hour has come today; a schedule runs once a day, or once a month."""
+    local = timezone.localtime(now())
+    today = local.date()
+    due = Schedule.objects.filter(active=True, hour__lte=local.hour).exclude(last_run_on=today)
+    return [batch for each in due if (batch := _run(each, today, now)) is not None]
+
+
+def _run(schedule: Schedule, today: date, now: Clock) -> Batch | None:
+    if schedule.every == Schedule.Every.MONTH and today.day != 1:
+        return None
+    mine = Schedule.objects.filter(pk=schedule.pk).exclude(last_run_on=today)
+    with transaction.atomic():
+        if not mine.update(last_run_on=today):
+            return None
+        meters = Meter.objects.filter(active=True, group=schedule.group)
+        wish = Wish(survey_days=schedule.survey_days)
+        return ask(meters=meters, wish=wish, by=PORTAL, now=now, title=str(schedule))
+
+
+# ---- Missing half hours -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What asking for missing half hours came to: how many meters are asked, what people decide."""
+
+    asked: int
+    alarms: int
+    waiting: int
+    batch: Batch | None = None
+
+
+def ask_missing(*, meters: Iterable[Meter], by: Actor, now: Clock) -> Filled:
+    """Ask these meters for their missing days within the limits; an alarm where tries are used up.
+
+    One request a remote address, the oldest days first. Raises `NotAllowed`.
+    """
+    _may(by, ASK, "Your role does not ask meters.")
+    moment = now()
+    chosen = {meter.pk: meter for meter in meters}
+    with transaction.atomic():
+        found = missing.standings(chosen.values(), now=moment)
+        plan = missing.plan(found, now=moment)
+        batch = _ask_planned(plan.asks, chosen, by, moment)
+        raised = _raise_gaps(plan.held, chosen, moment)
+    return Filled(len(plan.asks), raised, len({held.meter for held in plan.held}), batch)
+
+
+def fill_gaps(*, now: Clock) -> Filled:
+    """Ask every active meter for what is missing, a few hundred at a time."""
+    keys = list(Meter.objects.filter(active=True).order_by("pk").values_list("pk", flat=True))
+    asked = raised = waiting = 0
+    for first in range(0, len(keys), AT_ONCE):
+        some = Meter.objects.filter(pk__in=keys[first : first + AT_ONCE]).defer("password")
+        filled = ask_missing(meters=some, by=PORTAL, now=now)
+        asked, raised = asked + filled.asked, raised + filled.alarms
+        waiting += filled.waiting
+    return Filled(asked, raised, waiting)
+
+
+def _ask_planned(
+    asks: Sequence[rules.NextAsk], meters: Mapping[int, Meter], by: Actor, now: datetime
+) -> Batch | None:
+    if not asks:
+        return None
+    batch = Batch.objects.create(title="Missing half hours", by=by.user, at=now)
+    alike: dict[Wish, list[Meter]] = {}
+    for each in asks:
+        wish = Wish(survey_days=each.survey_days, survey_date=each.survey_date)
+        alike.setdefault(wish, []).append(meters[each.meter])
+    for wish, some in alike.items():
+        _open(batch, some, wish, by, now=now, after=None)
+    return batch
+
+
+def _raise_gaps(held: Iterable[rules.Held], meters: Mapping[int, Meter], now: datetime) -> int:
+    """Tell a person about gaps that are not asked for any more, once each."""
+    texts = {(each.meter, _gap_text(each)) for each in held if each.why in GIVEN_UP}
+    known = MeterAlarm.objects.filter(kind=MeterAlarm.Kind.GAP, meter__in={pk for pk, _ in texts})
+    texts -= set(known.values_list("meter_id", "text"))
+    MeterAlarm.objects.bulk_create(
+        MeterAlarm(meter=meters[pk], kind=MeterAlarm.Kind.GAP, text=text, raised_at=now)
+        for pk, text in sorted(texts)
+    )
+    return len(texts)
+
+
+GIVEN_UP = (rules.Hold.TRIES,)
+
+
+def _gap_text(held: rules.Held) -> str:
+    first, last = (timezone.localtime(at) for at in (held.gap.start, held.gap.end))
+    return (
+        f"Half hours are missing from {first:%-d %b %Y %H:%M} to {last:%-d %b %Y %H:%M}, asked for "
+        f"{held.gap.tries} times: {held.gap.cause.value[:1].lower()}{held.gap.cause.value[1:]}."
+    )
+
+
+# ---- Meters -------------------------------------------------------------------------------------
+
+ADD_METER = "metering.add_meter"
+CHANGE_METER = "metering.change_meter"
+TWICE = "There is a meter with this MPAN and serial number already. Nothing was changed."
+
+
+@dataclass(frozen=True)
+class Particulars:
+    """What people say about a meter; a password of None leaves the stored one as it is."""
+
+    mpan: str
+    meter_type: MeterType
+    remote_address: str
+    serial_number: str = ""
+    coms_settings: str = ""
+    outstation_address: str = ""
+    password: str | None = field(default=None, repr=False)
+    priority: int = 5
+    group: str = ""
+    capacity_kw: Decimal | None = None
+    active: bool = True
+
+    def written(self) -> dict[str, Any]:
+        """The columns that are set."""
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        if self.password is None:
+            del columns["password"]
+        return columns
+
+
+def add_meter(*, particulars: Particulars, by: Actor, now: Clock) -> Meter:
+    """Add a meter. Raises `NotAllowed`, and `Impossible` when it is there already."""
+    _may(by, ADD_METER, "Your role does not add meters.")
+    moment = now()
+    try:
+        with transaction.atomic():
+            meter = Meter.objects.create(**particulars.written(), added_at=moment)
+            _tell(meter, "Added.", by, moment)
+    except IntegrityError as problem:
+        raise Impossible(TWICE) from problem
+    return meter
+
+
+def change_meter(*, meter: Meter, particulars: Particulars, by: Actor, now: Clock) -> list[str]:
+    """Change a meter and record what changed. Raises `NotAllowed`, `Impossible`."""
+    _may(by, CHANGE_METER, "Your role does not change meters.")
+    try:
+        with transaction.atomic():
+            held = Meter.objects.select_for_update(of=("self",)).get(pk=meter.pk)
+            changed = _changes(held, particulars)
+            if changed:
+                Meter.objects.filter(pk=held.pk).update(**particulars.written())
+                _tell(held, " ".join(changed), by, now())
+    except IntegrityError as problem:
+        raise Impossible(TWICE) from problem
+    return changed
+
+
+def _changes(meter: Meter, wanted: Particulars) -> list[str]:
+    """What changes, in words; a password is never told."""
+    found = []
+    for name, value in wanted.written().items():
+        before = getattr(meter, name)
+        if before == value:
+            continue
+        label = _label(name)
+        label = f"{label[:1].upper()}{label[1:]}"
+        shown = [str(each) if each not in (None, "") else "nothing" for each in (before, value)]
+        told = "changed" if name == "password" else f"{shown[0]} became {shown[1]}"
+        found.append(f"{label}: {told}.")
+    return found
+
+
+def _label(name: str) -> str:
+    column: Any = Meter._meta.get_field(name)
+    return str(column.verbose_name)
+
+
+def record_meter_change(
+    *, meter: Meter, at: datetime, note: str, serial_number: str, by: Actor, now: Clock
+) -> MeterChange:
+    """Record that another meter hangs there since a time; its serial number if it is known.
+
+    Raises `NotAllowed`, `Impossible`.
+    """
+    _may(by, CHANGE_METER, "Your role does not change meters.")
+    moment = now()
+    if at > moment:
+        raise Impossible("A meter change that is still to come is not recorded.")
+    text = f"Meter changed at {timezone.localtime(at):%-d %b %Y %H:%M}. {note}"
+    try:
+        with transaction.atomic():
+            change = MeterChange.objects.create(meter=meter, at=at, note=note, by=_person(by))
+            if serial_number and serial_number != meter.serial_number:
+                Meter.objects.filter(pk=meter.pk).update(serial_number=serial_number)
+                text += (
+                    f" Serial number: {meter.serial_number or 'nothing'} became {serial_number}."
+                )
+            _tell(meter, text, by, moment)
+    except IntegrityError as problem:
+        raise Impossible(TWICE) from problem
+    return change
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import came to."""
+
+    added: int
+    changed: int
+    same: int
+    batch: Batch | None = None
+
+
+def keep_upload(
+    *, rows: Sequence[Mapping[str, str]], file_name: str, by: Actor, now: Clock
+) -> MeterImport:
+    """Keep the good rows of an upload, encrypted, until the person who sent it confirms it."""
+    _may(by, ADD_METER, "Your role does not import meters.")
+    moment = now()
+    MeterImport.objects.filter(by=_person(by), done_at=None).delete()
+    return MeterImport.objects.create(
+        by=_person(by), at=moment, file_name=file_name[-100:], rows=[dict(row) for row in rows]
+    )
+
+
+def import_meters(*, upload: MeterImport, ask_now: bool, by: Actor, now: Clock) -> Imported:
+    """Add and change the meters of an upload, all or none, once; the upload is forgotten.
+
+    An empty cell leaves what is recorded. Raises `NotAllowed`, `Impossible`.
+    """
+    _may(by, ADD_METER, "Your role does not import meters.")
+    _may(by, CHANGE_METER, "Your role does not import meters.")
+    if ask_now:
+        _may(by, ASK, "Your role does not ask meters.")
+    moment = now()
+    with transaction.atomic():
+        rows = _taken(upload, by, moment)
+        sorted_out = sort_out(rows)
+        _write_meters(sorted_out, by, moment)
+        batch = _ask_imported(sorted_out, by, moment) if ask_now else None
+    kinds = [each.kind for each in sorted_out]
+    return Imported(kinds.count("new"), kinds.count("changed"), kinds.count("same"), batch)
+
+
+def _taken(upload: MeterImport, by: Actor, now: datetime) -> list[dict[str, str]]:
+    mine = MeterImport.objects.select_for_update().filter(pk=upload.pk, by=by.user, done_at=None)
+    held = mine.first()
+    if held is None or not held.rows:
+        raise Impossible("This upload was imported already, or is too old. Nothing was changed.")
+    rows: list[dict[str, str]] = held.rows
+    mine.update(done_at=now, rows=None)
+    return rows
+
+
+@dataclass
+class Sorted:
+    """One row of an upload beside the meter that it is about."""
+
+    row: Mapping[str, str]
+    meter: Meter
+    kind: str
+    said: list[str]
+
+
+def sort_out(rows: Sequence[Mapping[str, str]]) -> list[Sorted]:
+    """Say of each row whether it adds a meter, changes one or changes nothing; nothing is saved."""
+    types = {each.code: each for each in MeterType.objects.all()}
+    mpans = [row["MPAN"] for row in rows]
+    known: dict[tuple[str, str], Meter] = {}
+    for first in range(0, len(mpans), AT_ONCE):
+        some = Meter.objects.filter(mpan__in=mpans[first : first + AT_ONCE])
+        known |= {(meter.mpan, meter.serial_number): meter for meter in some}
+    return [_sorted(row, known.get((row["MPAN"], row["SERIAL_NUMBER"])), types) for row in rows]
+
+
+def _sorted(row: Mapping[str, str], meter: Meter | None, types: Mapping[str, MeterType]) -> Sorted:
+    if row["METER_TYPE"] not in types:
+        raise Impossible(f"The meter type {row['METER_TYPE']} is gone. Nothing was imported.")
+    wanted = {
+        "meter_type": types[row["METER_TYPE"]],
+        "remote_address": row["REMOTE_ADDRESS"],
+        "coms_settings": row["COM_SETTINGS"],
+        "outstation_address": row["OUTSTATION"],
+        "password": row["PASSWORD"],
+    }
+    if meter is None:
+        meter = Meter(mpan=row["MPAN"], serial_number=row["SERIAL_NUMBER"], **wanted)
+        return Sorted(row, meter, "new", [])
+    given = {name: value for name, value in wanted.items() if value}
+    differing = {name: each for name, each in given.items() if getattr(meter, name) != each}
+    said = [_label(name) for name in differing]
+    for name, value in differing.items():
+        setattr(meter, name, value)
+    return Sorted(row, meter, "changed" if differing else "same", said)
+
+
+def _write_meters(rows: Sequence[Sorted], by: Actor, now: datetime) -> None:
+    new = [each.meter for each in rows if each.kind == "new"]
+    for meter in new:
+        meter.added_at = now
+    changed = [each for each in rows if each.kind == "changed"]
+    names = [*("meter_type", "remote_address", "coms_settings"), "outstation_address", "password"]
+    try:
+        Meter.objects.bulk_create(new, batch_size=AT_ONCE)
+        Meter.objects.bulk_update([each.meter for each in changed], names, batch_size=AT_ONCE)
+    except IntegrityError as problem:
+        raise Impossible("Somebody added one of these meters meanwhile. Look again.") from problem
+    notes = [_note(meter, "Added by an import.", by, now) for meter in new]
+    notes += [
+        _note(each.meter, f"Changed by an import: {', '.join(each.said)}.", by, now)
+        for each in changed
+    ]
+    Note.objects.bulk_create(notes, batch_size=AT_ONCE)
+
+
+def _ask_imported(rows: Sequence[Sorted], by: Actor, now: datetime) -> Batch | None:
+    alike: dict[Wish, list[Meter]] = {}
+    for each in rows:
+        if (days := int(each.row["SURVEY_DAYS"] or 0)) > 0:
+            day = each.row["SURVEY_DATE"]
+            wish = Wish(survey_days=days, survey_date=date.fromisoformat(day) if day else None)
+            alike.setdefault(wish, []).append(each.meter)
+    if not alike:
+        return None
+    batch = Batch.objects.create(title="Imported meters", by=by.user, at=now)
+    for wish, meters in alike.items():
+        for first in range(0, len(meters), AT_ONCE):
+            _open(batch, meters[first : first + AT_ONCE], wish, by, now=now, after=None)
+    return batch
+
+
+def forget_uploads(*, now: datetime, **_: Any) -> None:
+    """Forget uploads that nobody confirmed within a day."""
+    MeterImport.objects.filter(at__lt=now - timedelta(days=1)).delete()
+
+
+def _tell(meter: Meter, text: str, by: Actor, now: datetime) -> None:
+    _note(meter, text, by, now).save()
+
+
+def _note(meter: Meter, text: str, by: Actor, now: datetime) -> Note:
+    """A line of the meter's history."""
+    return Note(
+        case_label="metering.meter",
+        case_id=meter.pk,
+        reference=(meter.serial_number or meter.mpan)[:20],
+        kind=Note.Kind.EVENT,
+        by=by.user,
+        by_name=by.name,
+        at=now,
+        text=text[:5000],
+    )
+
+
+def _person(by: Actor) -> User:
+    if by.user is None:
+        raise NotAllowed("Only a person can do this.")
+    return by.user
+
+
+def _may(by: Actor, permission: str, sentence: str) -> None:
+    if by.who is not Who.PORTAL and not (by.user and by.user.has_perm(permission)):
+        raise NotAllowed(sentence)

@@ -1,0 +1,60 @@
+"""Tasks of the metering desk: each claims, builds the client and calls one action.
+
+A bell for one row empties the queue in batches, so thousands of rows need one bell.
+"""
+
+from celery import shared_task
+from django.utils import timezone
+
+from core import queue
+from metering import actions
+from metering.client import MeterCommunications
+from metering.models import CANCEL, FETCH, REQUEST, STORE
+
+BATCH = 20
+
+
+@shared_task(name="metering.request")
+def request(pk: int) -> None:
+    """Send the requests that are due."""
+    with MeterCommunications() as service:
+        while claims := queue.claim_batch(REQUEST, BATCH, now=timezone.now()):
+            for claim in claims:
+                actions.request(claim=claim, service=service, now=timezone.now)
+
+
+@shared_task(name="metering.fetch")
+def fetch(pk: int) -> None:
+    """Fetch one result that is overdue."""
+    claim = queue.claim(FETCH, pk, now=timezone.now())
+    if claim is not None:
+        with MeterCommunications() as service:
+            actions.fetch(claim=claim, service=service, now=timezone.now)
+
+
+@shared_task(name="metering.cancel")
+def cancel(pk: int) -> None:
+    """Tell the service that one request is taken back."""
+    claim = queue.claim(CANCEL, pk, now=timezone.now())
+    if claim is not None:
+        with MeterCommunications() as service:
+            actions.tell_cancelled(claim=claim, service=service, now=timezone.now)
+
+
+@shared_task(name="metering.store")
+def store(pk: int) -> None:
+    """Store the deliveries that wait."""
+    while claims := queue.claim_batch(STORE, BATCH, now=timezone.now()):
+        actions.store(claims=claims, now=timezone.now)
+
+
+@shared_task(name="metering.schedule")
+def schedule() -> None:
+    """Ask the groups whose hour has come."""
+    actions.run_schedules(now=timezone.now)
+
+
+@shared_task(name="metering.fill_gaps")
+def fill_gaps() -> None:
+    """Ask for the half hours that are missing; runs every night."""
+    actions.fill_gaps(now=timezone.now)
