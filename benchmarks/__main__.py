@@ -1,15 +1,15 @@
-"""`python -m benchmarks [name …]`: run the benchmarks and print their table."""
+"""`python -m benchmarks [name …]`: run the benchmarks and print their tables."""
 
 import os
 import platform
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from benchmarks import metering, seg_list, seg_time_to_decision
-from benchmarks.table import Measured, table
+from benchmarks.table import Line, tables
 
-BENCHMARKS: dict[str, Callable[[], Iterator[Measured]]] = {
+BENCHMARKS: dict[str, Callable[[], Iterable[Line]]] = {
     "seg_time_to_decision": seg_time_to_decision.measure,
     "seg_list": seg_list.measure,
     "metering": metering.measure,
@@ -28,8 +28,8 @@ def main(names: list[str]) -> None:
             print(f"   {' '.join(line.cells())}", flush=True)
             lines.append(line)
     python, sqlite = platform.python_version(), sqlite3.sqlite_version
-    print(f"\n{os.cpu_count()} cores, Python {python}, SQLite {sqlite}, embedded queue\n")
-    print(table(lines))
+    print(f"\n{os.cpu_count()} cores, Python {python}, SQLite {sqlite} (seg)\n")
+    print(tables(lines))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ import hashlib
 import secrets
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -25,8 +26,9 @@ from django.utils import timezone
 from core import alarms, calls, queue
 from core.models import Note, StatusChange, User, next_references
 from core.outcomes import CallRecord, Outcome, Refused, Unavailable, Unexpected
+from core.settlement import HALF_HOUR, Span
 from core.workflow import PORTAL, Actor, Impossible, NotAllowed, Who, move
-from metering import messages, missing, rules
+from metering import messages, missing, rules, stored
 from metering.client import Found, MeterCommunications
 from metering.messages import CollectionRequest, OutcomeKind, Result
 from metering.models import (
@@ -37,6 +39,7 @@ from metering.models import (
     REQUEST,
     STORE,
     Batch,
+    Channel,
     Delivery,
     Meter,
     MeterAlarm,
@@ -54,12 +57,16 @@ log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 Status = MeterRead.Status
+Fault = MeterRead.Fault
 SILENT = "metering service silent"
 ODD = "metering service odd"
 NOT_STORED = "metering result not stored"
 QUIET = timedelta(seconds=30)
 ADDRESS_BUSY = timedelta(seconds=60)
 AT_ONCE = 500
+MOST_STRANGERS = 5  # documents under one collection's address that are not about it
+LONGEST_COMPARED = timedelta(days=100)
+COMPARED_READS = 6  # register reads whose half hours are looked at again with a new one
 
 
 class AskedAlready(Impossible):
@@ -288,7 +295,8 @@ def _not_requested(claim: queue.Claim, read: MeterRead, problem: Outcome, now: d
         if not _settled(claim, due_at=again):
             return
         if again is None:
-            _fail(read, problem.sentence, problem.next_step, now)
+            fault = _fault_of(problem, read, surely_not_sent=surely_not_sent)
+            _fail(read, problem.sentence, problem.next_step, now, fault=fault)
             return
         why = f"{problem.sentence} Next try {timezone.localtime(again):%H:%M}."
         fields: dict[str, Any] = {"why": why[:300]}
@@ -299,9 +307,42 @@ def _not_requested(claim: queue.Claim, read: MeterRead, problem: Outcome, now: d
     _sound(problem, now)
 
 
-def _fail(read: MeterRead, sentence: str, next_step: str, now: datetime) -> None:
+def _fault_of(problem: Outcome, read: MeterRead, *, surely_not_sent: bool) -> str:
+    if isinstance(problem, Refused):
+        # Without a call we refused it ourselves: it breaks the parameter table.
+        return Fault.REFUSED if problem.call else Fault.NOT_SENT
+    return Fault.NOT_SENT if surely_not_sent and not read.maybe_sent else Fault.SERVICE
+
+
+def request_stopped(*, claim: queue.Claim, problem: Exception, now: Clock) -> None:
+    """Give a request back after a fault of our own; at the limit the read fails and says so."""
+    moment = now()
+    again = queue.retry_at(claim, now=moment)
+    with _left_to_its_lease(claim), transaction.atomic():
+        if _settled(claim, due_at=again) and again is None:
+            sentence = f"A fault of the portal stopped this request ({type(problem).__name__})."
+            step = "Tell whoever runs the portal, then ask the meter again."
+            _fail(_row(claim), sentence, step, moment, fault=Fault.NOT_SENT)
+
+
+@contextlib.contextmanager
+def _left_to_its_lease(claim: queue.Claim) -> Iterator[None]:
+    """Go on with the other rows even if this one cannot be given back now."""
+    try:
+        yield
+    except Exception:
+        log.exception("left_to_its_lease", queue=claim.queue.name, pk=claim.pk)
+
+
+def _fail(read: MeterRead, sentence: str, next_step: str, now: datetime, *, fault: str) -> None:
     why = f"{sentence} {next_step}".strip()[:300]
-    fields = {"why": why, "holds_address": None, "outcome": sentence[:300], "due_by": None}
+    fields = {
+        "why": why,
+        "holds_address": None,
+        "outcome": sentence[:300],
+        "due_by": None,
+        "fault": fault,
+    }
     move(read, "fail", by=PORTAL, now=now, note=why, **fields)
     _next_on(read.remote_address, now)
 
@@ -382,7 +423,8 @@ def _not_fetched(claim: queue.Claim, read: MeterRead, problem: Outcome, now: dat
     with transaction.atomic():
         calls.record(problem.call, case=read)
         if _settled(claim, due_at=again) and again is None:
-            _fail(read, problem.sentence, "Ask the meter again when the service works.", now)
+            step = "Ask the meter again when the service works."
+            _fail(read, problem.sentence, step, now, fault=Fault.SERVICE)
     _sound(problem, now)
 
 
@@ -393,9 +435,11 @@ def _fetched(claim: queue.Claim, read: MeterRead, found: Found, now: datetime) -
         if not _settled(claim, due_at=again):
             return
         if found.body is None:
-            _fail(read, "The service does not know our request.", "Ask the meter again.", now)
+            sentence = "The service does not know our request."
+            _fail(read, sentence, "Ask the meter again.", now, fault=Fault.SERVICE)
         elif again is None:
-            _fail(read, "No result came for a long time.", "Ask the meter again.", now)
+            sentence = "No result came for a long time."
+            _fail(read, sentence, "Ask the meter again.", now, fault=Fault.SERVICE)
 
 
 # ---- Deliveries ---------------------------------------------------------------------------------
@@ -404,12 +448,24 @@ def _fetched(claim: queue.Claim, read: MeterRead, found: Found, now: datetime) -
 def deliver(*, read: MeterRead, reference: str, body: bytes, sender: str, now: Clock) -> bool:
     """Commit a result before it is answered. False when its reference belongs to another read.
 
-    The same body again changes nothing. The password is gone before anything is written.
+    The same body again changes nothing. The password is gone before anything is written. Of those
+    with another reference a few are kept for people to look at.
     """
     ours = reference.strip().lower() == str(read.our_reference)
     known = [read.meter.password]
-    _commit(read if ours else None, reference, body, sender, now(), secrets=known)
+    if ours or _may_keep_stranger(read):
+        _commit(read if ours else None, reference, body, sender, now(), secrets=known)
     return ours
+
+
+def _may_keep_stranger(read: MeterRead) -> bool:
+    """Count a document that is not about this read: who has its address cannot fill the disk."""
+    mine = MeterRead.objects.filter(pk=read.pk)
+    if mine.filter(strangers__lt=MOST_STRANGERS).update(strangers=F("strangers") + 1):
+        return True
+    mine.update(strangers=F("strangers") + 1)
+    log.warning("stranger_not_kept", case=read.reference)
+    return False
 
 
 def take_fetched(*, read: MeterRead, body: bytes, now: Clock) -> None:
@@ -460,8 +516,12 @@ def _commit(
         log.info("the_same_result_again", case=read.reference if read else "")
 
 
-def keep_unreadable(*, read: MeterRead, body: bytes, sender: str, why: str, now: Clock) -> Delivery:
-    """Keep a body that is no result, encrypted; what it says is shown masked."""
+def keep_unreadable(
+    *, read: MeterRead, body: bytes, sender: str, why: str, now: Clock
+) -> Delivery | None:
+    """Keep a body that is no result, encrypted and masked; None when a read has enough of them."""
+    if not _may_keep_stranger(read):
+        return None
     masked = messages.without_password(body, [read.meter.password])
     return Delivery.objects.create(
         read=None,
@@ -501,7 +561,8 @@ def store(*, claims: Sequence[queue.Claim], now: Clock) -> None:
             log.info("another_worker_stores_it", delivery=claim.pk)
         except Exception as problem:
             log.exception("not_stored", delivery=claim.pk)
-            _not_stored(claim, problem, now())
+            with _left_to_its_lease(claim):
+                _not_stored(claim, problem, now())
 
 
 def _not_stored(claim: queue.Claim, problem: Exception, now: datetime) -> None:
@@ -541,11 +602,11 @@ def store_one(*, claim: queue.Claim, now: Clock) -> None:
         reason = _mismatch(result, read)
         if reason and not delivery.reason:
             _close(delivery, Delivery.State.ASIDE, reason)
-            stored = Stored(0, 0, 0)
+            kept = Stored(0, 0, 0)
         else:
-            stored = store_readings(read=read, delivery=delivery, result=result)
-            _close(delivery, Delivery.State.STORED, stored.sentence)
-        _judge(read, result, stored, now())
+            kept = store_readings(read=read, delivery=delivery, result=result)
+            _close(delivery, Delivery.State.STORED, kept.sentence)
+        _judge(read, result, kept, now())
 
 
 def _close(delivery: Delivery, state: str, reason: str) -> None:
@@ -563,15 +624,16 @@ def _mismatch(result: Result, read: MeterRead) -> str:
     return ""
 
 
-def _judge(read: MeterRead, result: Result, stored: Stored, now: datetime) -> None:
+def _judge(read: MeterRead, result: Result, kept: Stored, now: datetime) -> None:
     """Apply the rules and move the read; a later version that disagrees goes to a person."""
-    checks = rules.check(result, checked_meter(read))
+    checks = rules.check(result, _with_half_hours(checked_meter(read), read, result, now))
     verdict = rules.verdict(checks)
     _keep_checks(read, checks)
     _raise_alarms(read, checks, now)
     fields = {**_facts(result), "why": verdict.why[:300], "holds_address": None, "due_by": None}
     fields["versions"] = read.versions + 1
-    again = read.versions > 0 and stored.overruled
+    fields["fault"] = Fault.METER if verdict.kind == "failed" else ""
+    again = read.versions > 0 and kept.overruled
     name = _move_name(read, verdict.kind, again=bool(again))
     if again:
         fields["why"] = f"A later result disagrees with the first. {verdict.why}"[:300]
@@ -581,6 +643,32 @@ def _judge(read: MeterRead, result: Result, stored: Stored, now: datetime) -> No
         fields.pop("why")
         MeterRead.objects.filter(pk=read.pk).update(**fields)
     _next_on(read.remote_address, now)
+
+
+def _with_half_hours(
+    meter: rules.Meter, read: MeterRead, result: Result, now: datetime
+) -> rules.Meter:
+    """The meter with what is stored since its latest reads, where half hours are each their own.
+
+    A survey ends at midnight, the register is read later: their sum can be compared one read on.
+    """
+    since = [past[-COMPARED_READS:][0].at for past in meter.history.values() if past]
+    if meter.cumulative or not result.surveys or not since:
+        return meter
+    ended = max((survey.times[-1] for survey in result.surveys if len(survey)), default=0)
+    end = min(now, datetime.fromtimestamp(ended, UTC)) + HALF_HOUR
+    span = Span(_on_the_grid(max(min(since), end - LONGEST_COMPARED)), _on_the_grid(end))
+    if span.end <= span.start:
+        return meter
+    names = dict(Channel.objects.filter(meter=read.meter).values_list("name", "pk"))
+    rows = stored.day_rows(names.values(), span)
+    kept = {name: stored.half_hours(rows[pk], span) for name, pk in names.items() if rows[pk]}
+    return msgspec.structs.replace(meter, half_hours=kept)
+
+
+def _on_the_grid(moment: datetime) -> datetime:
+    seconds = int(moment.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % 1800, UTC)
 
 
 def _move_name(read: MeterRead, kind: str, *, again: bool) -> str:
@@ -691,6 +779,16 @@ def reject(*, read: MeterRead, reason: str, by: Actor, now: Clock) -> None:
         )
 
 
+def set_aside(*, read: MeterRead, reason: str, by: Actor, now: Clock) -> None:
+    """Close a failed read: nothing more is expected of it. Raises `Conflict`, `NotAllowed`.
+
+    A result that comes after all is given to a person, as after a cancellation.
+    """
+    why = f"Set aside by {by.name}: {reason}"[:300]
+    with transaction.atomic():
+        move(read, "set_aside", by=by, now=now(), note=reason, why=why)
+
+
 def ask_again(*, read: MeterRead, by: Actor, now: Clock) -> MeterRead:
     """Ask the meter once more for the same, as a read linked to this one."""
     wish = Wish(survey_days=read.survey_days, survey_date=read.survey_date, priority=read.priority)
@@ -765,7 +863,7 @@ def ask_missing(*, meters: Iterable[Meter], by: Actor, now: Clock) -> Filled:
         found = missing.standings(chosen.values(), now=moment)
         plan = missing.plan(found, now=moment)
         batch = _ask_planned(plan.asks, chosen, by, moment)
-        raised = _raise_gaps(plan.held, chosen, moment)
+        raised = _raise_gaps(plan.held, moment)
     return Filled(len(plan.asks), raised, len({held.meter for held in plan.held}), batch)
 
 
@@ -777,6 +875,7 @@ def fill_gaps(*, now: Clock) -> Filled:
         some = Meter.objects.filter(pk__in=keys[first : first + AT_ONCE]).defer("password")
         filled = ask_missing(meters=some, by=PORTAL, now=now)
         asked, raised = asked + filled.asked, raised + filled.alarms
+        raised += _raise_forgotten(some, now())
         waiting += filled.waiting
     return Filled(asked, raised, waiting)
 
@@ -796,26 +895,76 @@ def _ask_planned(
     return batch
 
 
-def _raise_gaps(held: Iterable[rules.Held], meters: Mapping[int, Meter], now: datetime) -> int:
-    """Tell a person about gaps that are not asked for any more, once each."""
-    texts = {(each.meter, _gap_text(each)) for each in held if each.why in GIVEN_UP}
-    known = MeterAlarm.objects.filter(kind=MeterAlarm.Kind.GAP, meter__in={pk for pk, _ in texts})
-    texts -= set(known.values_list("meter_id", "text"))
-    MeterAlarm.objects.bulk_create(
-        MeterAlarm(meter=meters[pk], kind=MeterAlarm.Kind.GAP, text=text, raised_at=now)
-        for pk, text in sorted(texts)
+def _raise_gaps(held: Iterable[rules.Held], now: datetime) -> int:
+    """Tell a person about gaps that were asked for often enough."""
+    given_up: dict[int, list[rules.Gap]] = {}
+    for each in held:
+        if each.why is rules.Hold.TRIES:
+            given_up.setdefault(each.meter, []).append(each.gap)
+    told = {meter: missing.joined(gaps) for meter, gaps in given_up.items()}
+    return _tell_gaps(told, _given_up_text, now)
+
+
+def _raise_forgotten(meters: Iterable[Meter], now: datetime) -> int:
+    """Tell a person about gaps that the meters do not keep any more."""
+    return _tell_gaps(missing.forgotten(meters, now=now), _forgotten_text, now)
+
+
+def _tell_gaps(
+    gaps: Mapping[int, Sequence[rules.Gap]], text: Callable[[rules.Gap], str], now: datetime
+) -> int:
+    """Raise an alarm for each gap that touches none told before; one that goes on is no news."""
+    rows = MeterAlarm.objects.filter(meter__in=gaps, kind=MeterAlarm.Kind.GAP)
+    told: dict[int, list[MeterAlarm]] = {}
+    for alarm in rows.exclude(gap_end=None):
+        told.setdefault(alarm.meter_id, []).append(alarm)
+    new, longer = [], []
+    for meter, gap in ((meter, gap) for meter, some in gaps.items() for gap in some):
+        known = _told(told.get(meter, ()), gap)
+        if known is None:
+            new.append(_gap_alarm(meter, gap, text(gap), now))
+        elif known.gap_end and known.gap_end < gap.end:
+            known.gap_end = gap.end
+            longer.append(known)
+    MeterAlarm.objects.bulk_create(new)
+    MeterAlarm.objects.bulk_update(longer, ["gap_end"])
+    return len(new)
+
+
+def _told(alarms: Iterable[MeterAlarm], gap: rules.Gap) -> MeterAlarm | None:
+    touching = (
+        alarm
+        for alarm in alarms
+        if alarm.gap_start and alarm.gap_end
+        if alarm.gap_start <= gap.end and gap.start <= alarm.gap_end
     )
-    return len(texts)
+    return next(touching, None)
 
 
-GIVEN_UP = (rules.Hold.TRIES,)
+def _gap_alarm(meter: int, gap: rules.Gap, text: str, now: datetime) -> MeterAlarm:
+    return MeterAlarm(
+        meter_id=meter,
+        kind=MeterAlarm.Kind.GAP,
+        text=text,
+        raised_at=now,
+        gap_start=gap.start,
+        gap_end=gap.end,
+    )
 
 
-def _gap_text(held: rules.Held) -> str:
-    first, last = (timezone.localtime(at) for at in (held.gap.start, held.gap.end))
+def _given_up_text(gap: rules.Gap) -> str:
+    first, last = (timezone.localtime(at) for at in (gap.start, gap.end))
     return (
         f"Half hours are missing from {first:%-d %b %Y %H:%M} to {last:%-d %b %Y %H:%M}, asked for "
-        f"{held.gap.tries} times: {held.gap.cause.value[:1].lower()}{held.gap.cause.value[1:]}."
+        f"{gap.tries} times: {gap.cause.value[:1].lower()}{gap.cause.value[1:]}."
+    )
+
+
+def _forgotten_text(gap: rules.Gap) -> str:
+    start = timezone.localtime(gap.start)
+    return (
+        f"Half hours are missing from {start:%-d %b %Y %H:%M} on. The meter keeps "
+        f"{missing.LIMITS.kept_days} days: they are not asked for any more."
     )
 
 

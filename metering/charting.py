@@ -4,11 +4,16 @@ Plain Python over decoded series: no database. Values stay exact; a gap stays a 
 """
 
 import calendar
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from functools import reduce
+from operator import or_
+from typing import Final, NamedTuple
+
+import msgspec
 
 from core import charts, settlement
 from core.charts import Chart, HeatDay, HeatMap, Row, Series, Svg
@@ -18,6 +23,9 @@ from metering.rules import Consumption
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 _NBSP = "\N{NO-BREAK SPACE}"
 _PLAIN_DAYS = 14
+_SUMMER_HOUR: Final = 2  # half hours of a local day before its UTC day begins
+# Neither a gap nor a value: nothing is drawn, and tables and sentences end before it.
+_NOT_YET: Final = float("nan")
 
 
 class Period(StrEnum):
@@ -76,12 +84,27 @@ def window(period: Period, on: date) -> Window:
 
 
 class Shown(NamedTuple):
-    """A register with its use in the window; `down` hangs an export below the line."""
+    """A register with its use in the window; `down` hangs an export below the line.
+
+    What is not here from the half hour `due` on is not missed yet. `doubts` says of half hours
+    whose read is not accepted what became of it.
+    """
 
     name: str
     unit: str
     down: bool
     use: Consumption
+    due: int
+    doubts: Mapping[int, str] = {}
+
+    def is_awaited(self, place: int) -> bool:
+        """Whether a half hour is still to come."""
+        return place >= self.due and self.use.values[place] is None
+
+    @property
+    def expected(self) -> int:
+        """How many half hours there should be by now."""
+        return len(self.use.values) - sum(map(self.is_awaited, range(len(self.use.values))))
 
 
 class Picture(NamedTuple):
@@ -120,22 +143,43 @@ def _day(seen: Window, shown: Sequence[Shown]) -> Picture:
         key="use",
         title=f"{_names(shown)} by half hour, {seen.title}",
         labels=labels,
-        series=[
-            _series(number, one, [_exact(value, one.use.decimals) for value in one.use.values])
-            for number, one in enumerate(shown)
-        ],
+        series=[_series(number, one, _half_hours(one)) for number, one in enumerate(shown)],
         unit=_unit(shown),
         places=_places(shown),
         marks=_marks(shown, len(labels)),
         ticks={place: text for place, text in enumerate(labels) if not place % 6},
         end_tick="24:00",
     )
+    past = _past(chart)
     rows = [
         row._replace(label=f"{number}, {row.label}")
-        for number, row in enumerate(charts.rows(chart), start=1)
+        for number, row in enumerate(charts.rows(past), start=1)
     ]
-    return Picture(
-        charts.bars(chart), _heads(shown), rows, "Period, starts", f"Half hours, {seen.title}"
+    svg = charts.bars(msgspec.structs.replace(chart, description=charts.describe(past)))
+    return Picture(svg, _heads(shown), rows, "Period, starts", f"Half hours, {seen.title}")
+
+
+def _half_hours(one: Shown) -> list[Decimal | float | None]:
+    return [
+        _NOT_YET if one.is_awaited(place) else _exact(value, one.use.decimals)
+        for place, value in enumerate(one.use.values)
+    ]
+
+
+def _past(chart: Chart) -> Chart:
+    """The same chart without what is still to come."""
+    known = [[value is not _NOT_YET for value in series.values] for series in chart.series]
+    end = max((place + 1 for row in known for place, here in enumerate(row) if here), default=0)
+    return msgspec.structs.replace(
+        chart,
+        labels=chart.labels[:end],
+        series=[
+            msgspec.structs.replace(
+                series,
+                values=[None if value is _NOT_YET else value for value in series.values[:end]],
+            )
+            for series in chart.series
+        ],
     )
 
 
@@ -159,7 +203,7 @@ def _months(year: int) -> list[_Part]:
 
 
 def _columns(seen: Window, shown: Sequence[Shown], parts: Sequence[_Part]) -> Picture:
-    sums = [[_sum(one.use, seen.span, part.span) for part in parts] for one in shown]
+    sums = [[_sum(one, seen.span, part.span) for part in parts] for one in shown]
     every = max(1, len(parts) // _PLAIN_DAYS + 1)
     first = "Month" if seen.period is Period.YEAR else "Day"
     chart = Chart(
@@ -167,7 +211,7 @@ def _columns(seen: Window, shown: Sequence[Shown], parts: Sequence[_Part]) -> Pi
         title=f"{_names(shown)} by {first.lower()}, {seen.title}",
         labels=[part.label for part in parts],
         series=[
-            _series(number, one, [each.total for each in row])
+            _series(number, one, [each.total if each.expected else _NOT_YET for each in row])
             for number, (one, row) in enumerate(zip(shown, sums, strict=True))
         ],
         unit=_unit(shown),
@@ -175,9 +219,9 @@ def _columns(seen: Window, shown: Sequence[Shown], parts: Sequence[_Part]) -> Pi
         marks=_part_marks(sums),
         ticks={place: _tick(part.label) for place, part in enumerate(parts) if not place % every},
     )
-    return Picture(
-        charts.columns(chart), _heads(shown), charts.rows(chart), first, f"{first}s, {seen.title}"
-    )
+    past = msgspec.structs.replace(_past(chart), starts=False)
+    svg = charts.columns(msgspec.structs.replace(chart, description=charts.describe(past)))
+    return Picture(svg, _heads(shown), charts.rows(past), first, f"{first}s, {seen.title}")
 
 
 def _tick(label: str) -> str:
@@ -190,15 +234,21 @@ class _Sum(NamedTuple):
     known: int
     expected: int
     odd: int
+    doubts: Counter[str]
 
 
-def _sum(use: Consumption, whole: Span, part: Span) -> _Sum:
+def _sum(one: Shown, whole: Span, part: Span) -> _Sum:
     begin = (part.start - whole.start) // HALF_HOUR
-    end = begin + part.half_hours
-    known = [value for value in use.values[begin:end] if value is not None]
-    odd = sum(begin <= place < end for place in use.marks)
-    total = Decimal(sum(known)).scaleb(-use.decimals) if known else None
-    return _Sum(total, len(known), part.half_hours, odd)
+    places = range(begin, begin + part.half_hours)
+    known = [value for value in one.use.values[places.start : places.stop] if value is not None]
+    awaited = sum(one.is_awaited(place) for place in places[max(0, one.due - begin) :])
+    return _Sum(
+        total=Decimal(sum(known)).scaleb(-one.use.decimals) if known else None,
+        known=len(known),
+        expected=part.half_hours - awaited,
+        odd=sum(place in places for place in one.use.marks),
+        doubts=Counter(words for place, words in one.doubts.items() if place in places),
+    )
 
 
 def _part_marks(sums: Sequence[Sequence[_Sum]]) -> dict[int, str]:
@@ -212,17 +262,38 @@ def _part_marks(sums: Sequence[Sequence[_Sum]]) -> dict[int, str]:
             words.append(f"{worst.known:,} of {worst.expected:,} half hours")
         if odd:
             words.append(f"{odd:,} to look at")
+        words += _doubtful(_most(each.doubts for each in parts))
         if words:
             marks[place] = ", ".join(words)
     return marks
 
 
+def _doubtful(counts: Mapping[str, int]) -> list[str]:
+    return [
+        f"{count:,} half hour{'s' if count > 1 else ''} {words}"
+        for words, count in sorted(counts.items())
+    ]
+
+
+def doubts(shown: Sequence[Shown]) -> str:
+    """Say how much of what is shown comes from reads that are not accepted; empty for nothing."""
+    return " and ".join(_doubtful(_most(Counter(one.doubts.values()) for one in shown)))
+
+
+def _most(counts: Iterable[Counter[str]]) -> Counter[str]:
+    """The doubts of registers that were read together, not added up."""
+    return reduce(or_, counts, Counter())
+
+
 def _marks(shown: Sequence[Shown], count: int) -> dict[int, str]:
-    found: dict[int, list[str]] = {}
+    """What is odd about each half hour, and that its read is not accepted."""
+    found: dict[int, dict[str, None]] = {}
     for one in shown:
-        for place, mark in one.use.marks.items():
-            if place < count and mark.value not in found.setdefault(place, []):
-                found[place].append(mark.value)
+        said = [(place, mark.value) for place, mark in one.use.marks.items()]
+        said += [(place, f"{words[:1].upper()}{words[1:]}") for place, words in one.doubts.items()]
+        for place, words in said:
+            if place < count:
+                found.setdefault(place, {})[words] = None
     return {place: ", ".join(words) for place, words in found.items()}
 
 
@@ -246,10 +317,15 @@ def totals(shown: Sequence[Shown]) -> list[tuple[str, str, str]]:
         (
             one.name,
             f"{one.use.total:,f}{_NBSP}{one.unit}",
-            f"{one.use.known:,} of {len(one.use.values):,} half hours",
+            f"{one.use.known:,} of {one.expected:,} half hours",
         )
         for one in shown
     ]
+
+
+def goes_on(shown: Sequence[Shown]) -> bool:
+    """Whether a part of the window is still to come."""
+    return any(one.expected < len(one.use.values) for one in shown)
 
 
 def heat(seen: Window, one: Shown) -> Picture:
@@ -258,6 +334,7 @@ def heat(seen: Window, one: Shown) -> Picture:
         (day, (settlement.midnight(day) - seen.span.start) // HALF_HOUR, settlement.half_hours(day))
         for day in settlement.days(seen.first, seen.last)
     ]
+    starts = [each for each in starts if not _is_to_come(one, each[1], each[2])]
     scale = 10.0**one.use.decimals
     values = [None if value is None else value / scale for value in one.use.values]
     drawn = HeatMap(
@@ -277,7 +354,13 @@ def heat(seen: Window, one: Shown) -> Picture:
     )
 
 
-def _series(number: int, one: Shown, values: Sequence[Decimal | None]) -> Series:
+def _is_to_come(one: Shown, begin: int, count: int) -> bool:
+    """Whether nothing of a day is here, nor expected but for an hour of summer time."""
+    empty = not any(value is not None for value in one.use.values[begin : begin + count])
+    return empty and begin + _SUMMER_HOUR >= one.due
+
+
+def _series(number: int, one: Shown, values: Sequence[Decimal | float | None]) -> Series:
     return Series(
         name=one.name, values=values, fill=f"fill-{1 if number == 0 else 2}", down=one.down
     )

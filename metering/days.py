@@ -175,16 +175,19 @@ def split(
     ):
         return _split_any(times, texts, flags, source)
     days: dict[date, bytes] = {}
-    uniform = _uniform(texts)
+    uniform, flagged = _uniform(texts), _flagged_alike(flags)
     begin = 0
     while begin < count:
         number, second = divmod(times[begin], DAY_SECONDS)
         slot = second // SLOT_SECONDS
         end = min(count, begin + SLOTS - slot)
-        flag = flags[begin:end] if flags else None
         known = (uniform[0], uniform[1][begin:end]) if uniform else None
-        slots = range(slot, slot + end - begin)
-        packed = _pack(slots, texts[begin:end], flag, source, known)
+        if known and flagged is not None and end - begin == SLOTS:
+            packed = _pack_full(*known, flagged, source)
+        else:
+            slots = range(slot, slot + end - begin)
+            flag = flags[begin:end] if flags else None
+            packed = _pack(slots, texts[begin:end], flag, source, known)
         days[date.fromordinal(_EPOCH_DAY + number)] = packed
         begin = end
     return Split(days, (), {})
@@ -337,6 +340,21 @@ def _pack(
     return _HEADER.pack(VERSION, bits, decimals, form.digits, base, *greatest) + b"".join(parts)
 
 
+def _pack_full(form: "_Form", numbers: list[int], flagged: bytes, source: Source) -> bytes:
+    """Pack 48 plain values of one source, with the part of their flags if they have any."""
+    bits, base, payload = _numbers_part(numbers)
+    bits |= _FULL | (_FLAGGED if flagged else 0)
+    decimals = form.most << 4 | form.fewest
+    return _HEADER.pack(VERSION, bits, decimals, form.digits, base, *source) + payload + flagged
+
+
+def _flagged_alike(flags: Sequence[int | None] | None) -> bytes | None:
+    """Write the part of flags that are all the same (nothing where none is set), else None."""
+    if not flags or flags.count(None) == len(flags):
+        return b""
+    return _flags_part((), flags[:1]) if flags.count(flags[0]) == len(flags) else None
+
+
 def _formatted(texts: Sequence[str]) -> tuple[_Form, list[int], Sequence[int]]:
     """Find the form that writes the texts back; with the places of texts that it cannot write."""
     if uniform := _uniform(texts):
@@ -437,6 +455,8 @@ def _literals_part(literals: Sequence[tuple[int, str]]) -> bytes:
 
 def _flags_part(slots: Sequence[int], flags: Sequence[int | None]) -> bytes:
     """Write the usual flag once, and those that deviate from it."""
+    if flags.count(flags[0]) == len(flags):
+        return _FLAGS.pack(flags[0] is not None, flags[0] or 0) + bytes(1)
     counted = Counter(flags)
     usual = min(counted, key=lambda flag: (-counted[flag], flag is not None, flag or 0))
     deviating = [(slot, flag) for slot, flag in zip(slots, flags, strict=True) if flag != usual]

@@ -81,6 +81,18 @@ class ReasonForm(forms.Form):
     stood = forms.CharField(max_length=100, widget=forms.HiddenInput())
 
 
+class SetAsideForm(forms.Form):
+    """Why somebody closes failed reads."""
+
+    reason = forms.CharField(
+        label="Your reason",
+        help_text="For colleagues and the auditor; it stays with each of these reads.",
+        max_length=2000,
+        widget=REASON,
+        error_messages={"required": "Write your reason"},
+    )
+
+
 class ReplayForm(forms.Form):
     """The read that a delivery belongs to."""
 

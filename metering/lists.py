@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import django_filters
 import django_tables2 as tables
+from django import forms
 from django.contrib import messages
 from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Value, When
 from django.http import HttpResponseBase
@@ -17,13 +18,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.desks import Hit, InboxGroup, InboxItem, Tile
-from core.listing import ListPage
+from core.listing import LONGEST_KEY, ListPage
 from core.models import Email, PartnerCall, User
 from core.templatetags.portal import age, status_tag, tag, when
 from core.workflow import Actor, Impossible, actor_for
 from metering import actions
 from metering.models import (
     ASK,
+    READ,
     Batch,
     Delivery,
     Meter,
@@ -115,10 +117,15 @@ class ReadFilters(django_filters.FilterSet):
     batch = django_filters.ChoiceFilter(
         label="Batch", field_name="batch", empty_label="Every batch", choices=()
     )
+    meter = django_filters.ChoiceFilter(
+        label="Meter", field_name="meter", choices=(), widget=forms.HiddenInput
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.filters["group"].extra["choices"] = group_choices
+        named = str(self.data.get("meter", ""))
+        self.filters["meter"].extra["choices"] = lambda: meter_choices(named)
         self.filters["by"].extra["choices"] = asker_choices
         chosen = str(self.data.get("batch", ""))
         self.filters["batch"].extra["choices"] = lambda: batch_choices(chosen)
@@ -143,9 +150,17 @@ def batch_choices(chosen: str) -> list[tuple[str, str]]:
     """The latest batches that people asked for, and the one that is chosen, whatever its age."""
     latest = Batch.objects.exclude(title__startswith="Again after")[:BATCHES]
     pks = [row.pk for row in latest]
-    if chosen.isdecimal() and len(chosen) < 18:
+    if chosen.isdecimal() and len(chosen) <= LONGEST_KEY:
         pks.append(int(chosen))
     return [(str(row.pk), row.title) for row in Batch.objects.filter(pk__in=pks)]
+
+
+def meter_choices(named: str) -> list[tuple[str, str]]:
+    """The meter that the address names, alone: its page leads here."""
+    if not named.isdecimal() or len(named) > LONGEST_KEY:
+        return []
+    rows = Meter.objects.filter(pk=int(named)).only("mpan", "serial_number")
+    return [(str(row.pk), row.serial_number or row.mpan) for row in rows]
 
 
 def asker_choices() -> list[tuple[str, str]]:
@@ -193,6 +208,7 @@ class ReadList(ListPage):
     bulk: ClassVar[tuple[dict[str, Any], ...]] = (
         {"label": "Ask again", "value": "ask_again", "primary": True, "permission": ASK},
         {"label": "Cancel", "value": "cancel", "permission": ASK},
+        {"label": "Set aside", "value": "set_aside", "permission": READ},
         {"label": "Download these as CSV", "value": "csv"},
     )
     empty: ClassVar[dict[str, str]] = {
@@ -220,6 +236,12 @@ class ReadList(ListPage):
         """Ask the meters of the chosen reads once more; the form says what for."""
         meters = sorted(set(rows.values_list("meter", flat=True)))
         return redirect(f"{reverse('metering:ask')}?{urlencode([('meter', pk) for pk in meters])}")
+
+    def bulk_set_aside(self, rows: QuerySet[Any]) -> HttpResponseBase | None:
+        """Close the chosen failed reads; the form asks why."""
+        reads = sorted(rows.values_list("pk", flat=True))
+        query = urlencode([("read", pk) for pk in reads])
+        return redirect(f"{reverse('metering:set-aside')}?{query}")
 
     def bulk_cancel(self, rows: QuerySet[Any]) -> HttpResponseBase | None:
         """Cancel the chosen reads that are still open."""
@@ -429,7 +451,9 @@ class DeliveryList(ListPage):
     permission = "metering.view_delivery"
     template_name = "metering/list.html"
     page_title = "Deliveries"
-    page_lead = "Result documents as they arrived, without passwords. Nothing is thrown away."
+    page_lead = (
+        "Result documents as they arrived, without passwords. All that belong to a read are kept."
+    )
     status_labels = tuple(
         (state.value, str(state.label))
         for state in (
@@ -495,7 +519,7 @@ def inbox(user: User, *, only_mine: bool) -> list[InboxGroup]:
             "Failed reads",
             "The service could not read these meters; its sentence says why.",
             OPEN_FAILURE & mine,
-            "Ask the meter again, or correct its particulars.",
+            "Ask the meter again, correct its particulars, or set it aside.",
             edge="bad",
             status=Status.FAILED,
         ),

@@ -1,22 +1,25 @@
-"""What the pages about reads show: register values with their advance, half hours, what was asked.
+"""What the pages of reads and meters show: register values with their advance, half hours, doubts.
 
 A constant number of queries whatever a read holds.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from metering import days
+from core.settlement import HALF_HOUR, Span
+from metering import days, stored
 from metering.actions import Wish
-from metering.models import Channel, Day, MeterRead, RegisterReading
+from metering.models import Channel, Day, Meter, MeterRead, RegisterReading, SideReading
 
 LAST_READS = 6
+MOST_SIDE_READINGS = 2000
+SHOWN_SIDE_READINGS = 50
 SECONDS_A_DAY = 86_400
 
 
@@ -202,3 +205,91 @@ def _half_hours(read: MeterRead) -> Iterable[HalfHourLine]:
         listed = found[channel.pk]
         stored = sum(count for _, count in listed)
         yield HalfHourLine(channel.name, stored, expected, listed[0][0], listed[-1][0])
+
+
+# ---- Half hours of a meter -------------------------------------------------------------------
+
+NOT_ACCEPTED: dict[str, str] = {MeterRead.Status.REJECTED: "rejected"}
+
+
+def doubts(listed: stored.Listed, said: stored.Verdicts, span: Span) -> dict[int, str]:
+    """What became of the reads that are not accepted, by half hour of a stretch."""
+    good = {digest for digest, status in said.items() if status == stored.ACCEPTED}
+    found = {}
+    for day, packed in listed:
+        if all(source.digest in good for source in days.sources(packed)):
+            continue
+        begin = (_midnight(day) - span.start) // HALF_HOUR
+        for slot, each in days.decode(packed).items():
+            if each.source.digest not in good and 0 <= begin + slot < span.half_hours:
+                status = said.get(each.source.digest, "")
+                found[begin + slot] = NOT_ACCEPTED.get(status, "not accepted yet")
+    return found
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), UTC)
+
+
+@dataclass(frozen=True)
+class SideLine:
+    """A reading beside the half hours; `stands` is what its half hour holds instead."""
+
+    at: datetime
+    register: str
+    value: str
+    flags: str
+    stands: str
+
+    @property
+    def why(self) -> str:
+        """Why it is not used."""
+        return f"A later result says {self.stands}" if self.stands else "Not on a half hour"
+
+
+def side_readings(meter: Meter, span: Span) -> list[SideLine]:
+    """The readings of a stretch that stand beside it, each value once (two queries)."""
+    rows = SideReading.objects.filter(
+        channel__meter=meter, at__gte=span.start, at__lt=span.end
+    ).select_related("channel")
+    listed = list(rows.order_by("at", "pk")[:MOST_SIDE_READINGS])
+    off_grid = {
+        SideLine(row.at, row.channel.name, row.value, row.flags, "")
+        for row in listed
+        if row.why == SideReading.Why.OFF_GRID
+    }
+    lost = [row for row in listed if row.why == SideReading.Why.OVERRULED]
+    return sorted([*off_grid, *_overruled(lost)], key=lambda line: (line.at, line.register))
+
+
+def _overruled(lost: Iterable[SideReading]) -> Iterable[SideLine]:
+    """What lost its half hour to another value and has not won it since."""
+    by_day: dict[tuple[int, date], list[SideReading]] = {}
+    for row in lost:
+        by_day.setdefault((row.channel_id, row.at.astimezone(UTC).date()), []).append(row)
+    which = {day for _, day in by_day}
+    channels = {channel for channel, _ in by_day}
+    held = Day.objects.filter(channel__in=channels, day__in=which)
+    packed = {(row.channel_id, row.day): bytes(row.slots) for row in held}
+    for (channel, day), rows in by_day.items():
+        if (channel, day) in packed:
+            yield from _settled(rows, day, packed[channel, day])
+
+
+def _settled(rows: list[SideReading], day: date, packed: bytes) -> Iterable[SideLine]:
+    texts = days.texts(packed)
+    for each in days.settle(map(_as_lost, rows), packed):
+        at = _midnight(day) + each.slot * HALF_HOUR
+        flags = "" if each.flags is None else str(each.flags)
+        stands = texts[each.slot] or "nothing"
+        yield SideLine(at, rows[0].channel.name, each.text, flags, stands)
+
+
+def _as_lost(row: SideReading) -> days.Overruled:
+    at = row.at.astimezone(UTC)
+    return days.Overruled(
+        slot=(at - _midnight(at.date())) // HALF_HOUR,
+        text=row.value,
+        flags=int(row.flags) if row.flags else None,
+        source=days.Source(row.collection_end, bytes.fromhex(row.digest)),
+    )

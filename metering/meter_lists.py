@@ -42,7 +42,7 @@ class MeterTable(tables.Table):
     def render_mpan(self, record: Meter) -> SafeString:
         """MPAN as the link, with the serial number below it."""
         return format_html(
-            '<a class="ref" href="{}">{}</a><span class="source mono nowrap">{}</span>',
+            '<a class="ref" href="{}">{}</a><span class="source mono">{}</span>',
             record.get_absolute_url(),
             record.mpan,
             record.serial_number or "no serial number",

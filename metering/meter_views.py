@@ -19,7 +19,7 @@ from core.csvout import CONTENT_TYPE, rows_as_csv
 from core.models import Note
 from core.permissions import check, needs, staff_user
 from core.workflow import Impossible, actor_for
-from metering import actions, charting, export, meter_csv, missing, stored
+from metering import actions, charting, export, looks, meter_csv, missing, stored
 from metering.charting import FIRST_YEAR, LAST_YEAR, Period, Shown, Window
 from metering.meter_forms import (
     ConfirmForm,
@@ -31,6 +31,7 @@ from metering.meter_forms import (
 from metering.meter_lists import KINDS, VIEW, GapForm, GapTable, fill, matches, say_filled
 from metering.models import (
     ASK,
+    READ,
     Channel,
     Meter,
     MeterAlarm,
@@ -73,10 +74,12 @@ def meter(request: HttpRequest, pk: int) -> HttpResponse:
         "shown": shown,
         **_pictures(seen, shown),
         **_beside(row, reads),
+        **_side(row, seen),
         "export_url": reverse("metering:export")
         + f"?meter={row.pk}&first={seen.first}&last={seen.last}",
         "may_change": request.user.has_perm(actions.CHANGE_METER),
         "may_ask": request.user.has_perm(ASK) and row.active,
+        "may_acknowledge": request.user.has_perm(READ),
     }
     return render(request, "metering/meter.html", context)
 
@@ -136,22 +139,33 @@ def _direction(channel: Channel, kinds: Mapping[str, RegisterKind]) -> str:
 
 
 def _shown(row: Meter, chosen: Sequence[tuple[Channel, bool]], seen: Window) -> list[Shown]:
-    """Decode and derive; five queries whatever the stretch is."""
+    """Decode and derive; six queries whatever the stretch is."""
     if not chosen:
         return []
     keys = [channel.pk for channel, _ in chosen]
     listed = stored.day_rows(keys, seen.span)
     around = stored.around(row, keys, seen.span)
+    said = stored.verdicts(row.pk)
     down = len(chosen) == TWO_REGISTERS
+    due = _due(seen, cumulative=around.cumulative)
     return [
         Shown(
             channel.name,
             channel.unit,
             down and hangs,
             around.use(channel, listed[channel.pk], seen.span),
+            due,
+            looks.doubts(listed[channel.pk], said, seen.span),
         )
         for channel, hangs in chosen
     ]
+
+
+def _due(seen: Window, *, cumulative: bool) -> int:
+    """The half hour of the window from which on nothing is expected yet."""
+    due = (missing.expected(timezone.now()).end - seen.span.start) // settlement.HALF_HOUR
+    # The use of the last half hour needs the total after it, which comes with the next day.
+    return max(0, due - cumulative)
 
 
 def _pictures(seen: Window, shown: Sequence[Shown]) -> dict[str, Any]:
@@ -163,9 +177,17 @@ def _pictures(seen: Window, shown: Sequence[Shown]) -> dict[str, Any]:
         if known and seen.period is Period.YEAR
         else [],
         "totals": charting.totals(shown),
+        "doubts": charting.doubts(shown),
+        "goes_on": charting.goes_on(shown),
         "odd": odd[:SHOWN_ODD],
         "more_odd": max(0, len(odd) - SHOWN_ODD),
     }
+
+
+def _side(row: Meter, seen: Window) -> dict[str, Any]:
+    lines = looks.side_readings(row, seen.span)
+    most = looks.SHOWN_SIDE_READINGS
+    return {"side": lines[:most], "more_side": max(0, len(lines) - most)}
 
 
 def _beside(row: Meter, reads: Sequence[MeterRead]) -> dict[str, Any]:
@@ -178,6 +200,9 @@ def _beside(row: Meter, reads: Sequence[MeterRead]) -> dict[str, Any]:
         "values": values.defer("read__token").order_by("-at", "channel__name")[:SHOWN_VALUES],
         "events": list(_events(reads))[:SHOWN_READS],
         "reads": reads[:SHOWN_READS],
+        "more_reads": len(reads) > SHOWN_READS,
+        "all_reads": MeterRead.objects.filter(meter=row).count(),
+        "reads_url": f"{reverse('metering:list')}?meter={row.pk}",
         "alarms": alarms.defer("read__token")[:SHOWN_READS],
         "changes": row.changes.select_related("by").order_by("-at"),
         "history": notes.order_by("-at", "-pk")[:SHOWN_READS],
@@ -428,10 +453,9 @@ def confirm_import(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.error(request, problem.sentence)
         return redirect("metering:import")
     asked = " The service is asked as the file says." if done.batch else ""
+    meters = "1 meter" if done.added == 1 else f"{done.added:,} meters"
     messages.success(
-        request,
-        f"{done.added:,} meters added, {done.changed:,} changed, {done.same:,} as they were."
-        f"{asked}",
+        request, f"{meters} added, {done.changed:,} changed, {done.same:,} as they were.{asked}"
     )
     return redirect("metering:meters")
 

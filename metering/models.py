@@ -246,7 +246,24 @@ class MeterRead(Case):
             Who.PERSON,
             ASK,
         ),
+        Transition(
+            "set_aside",
+            (Status.FAILED,),
+            Status.CANCELLED,
+            "Set aside",
+            Who.PERSON,
+            READ,
+            needs_note=True,
+        ),
     )
+
+    class Fault(models.TextChoices):
+        """On whose side it failed; kept when the read is set aside."""
+
+        METER = "meter", "No answer from the meter"
+        REFUSED = "refused", "Refused by the service"
+        SERVICE = "service", "The service was down"
+        NOT_SENT = "not_sent", "Our request never went"
 
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="reads")
     our_reference = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -271,6 +288,10 @@ class MeterRead(Case):
     cancel_due = models.BooleanField(default=False, editable=False)
     # What came back
     outcome = models.CharField("their result", max_length=300, blank=True)
+    fault = models.CharField("failed by", max_length=8, choices=Fault, blank=True, editable=False)
+    strangers = models.PositiveIntegerField(
+        "documents that are not about it", default=0, editable=False
+    )
     collection_start = models.DateTimeField(null=True, blank=True)
     collection_end = models.DateTimeField(null=True, blank=True)
     connection_start = models.DateTimeField(null=True, blank=True)
@@ -493,6 +514,9 @@ class MeterAlarm(models.Model):
     read = models.ForeignKey(MeterRead, on_delete=models.PROTECT, null=True, related_name="alarms")
     kind = models.CharField(max_length=10, choices=Kind)
     text = models.CharField(max_length=300)
+    # Of a gap alone: what was told, so that the same is not told again.
+    gap_start = models.DateTimeField(null=True, blank=True, editable=False)
+    gap_end = models.DateTimeField(null=True, blank=True, editable=False)
     raised_at = models.DateTimeField(db_index=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(

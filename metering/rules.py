@@ -340,7 +340,9 @@ def _serial(result: MeterResult, meter: Meter) -> Check:
     figures = (("Recorded", meter.serial_number or "–"), ("Read", result.serial_number or "–"))
     if result.serial_number_error:
         sentence = f"The service says about the serial number: {result.serial_number_error}."
-        finding = _Finding("fail", sentence, figures, "serial number error", alarm=True)
+        # A meter that could not be read at all says nothing about its number.
+        own = result.serial_number_error != result.outcome.details
+        finding = _Finding("fail", sentence, figures, "serial number error", alarm=own)
     elif not meter.serial_number:
         sentence = "No serial number is recorded for this meter, so there is none to compare."
         finding = _Finding("pass", sentence, figures)
@@ -609,12 +611,12 @@ def _survey(read: _Read, result: MeterResult, meter: Meter) -> _Finding | None:
     stored = meter.half_hours.get(read.name) or (half_hours(survey) if survey else None)
     if stored is None:
         return None
+    if not meter.cumulative:
+        return _period_survey(read, stored, meter)
     before, _ = _neighbours(read, meter)
     if before and any(before.at < change <= read.at for change in meter.changes):
         before = None
-    if meter.cumulative:
-        return _cumulative_survey(read, stored, before)
-    return _period_survey(read, stored, before)
+    return _cumulative_survey(read, stored, before)
 
 
 def _cumulative_survey(read: _Read, stored: HalfHours, before: Past | None) -> _Finding | None:
@@ -667,21 +669,33 @@ def _looks_periodic(stored: HalfHours, register: Decimal) -> bool:
     return falls and Decimal(max(known)).scaleb(-stored.decimals) * 10 < register
 
 
-def _period_survey(read: _Read, stored: HalfHours, before: Past | None) -> _Finding | None:
-    """Expect the half hours between two register reads to sum up to the advance."""
+def _period_survey(read: _Read, stored: HalfHours, meter: Meter) -> _Finding | None:
+    """Expect the half hours between two register reads to sum up to the advance.
+
+    A register is read some hours after its survey ends, so that usually the last two reads whose
+    half hours are all known lie further back; they are the ones that are compared.
+    """
     if _looks_cumulative(stored, read):
         sentence = f"The half hours of {read.name} look like totals, not values of each half hour."
         return _Finding("look", sentence, (), "half hours are totals")
-    bounds = _bounds(stored, before, read.past) if before else None
-    if before is None or bounds is None:
-        return None
-    least, most = bounds
-    advance, margin = read.value - before.value, 2 * _margin(read.value, stored)
+    known = sorted(past for past in meter.history.get(read.name, ()) if past.at < read.at)
+    for before, after in reversed(list(pairwise([*known, read.past]))):
+        bounds = _bounds(stored, before, after)
+        if bounds and step(before, after, changes=meter.changes) is Step.FORWARD:
+            return _sum_finding(read, stored, before, after, bounds)
+    return None
+
+
+def _sum_finding(
+    read: _Read, stored: HalfHours, before: Past, after: Past, bounds: tuple[Decimal, Decimal]
+) -> _Finding:
+    advance, margin = after.value - before.value, 2 * _margin(after.value, stored)
     figures = (
         (read.name, f"advance {_amount(advance, read.units)}"),
-        ("Sum of half hours", f"{least:,f} to {_amount(most, read.units)}"),
+        ("Sum of half hours", f"{bounds[0]:,f} to {_amount(bounds[1], read.units)}"),
+        ("Between reads of", f"{before.at:%-d %b %Y %H:%M} and {after.at:%-d %b %Y %H:%M} UTC"),
     )
-    if least - margin <= advance <= most + margin:
+    if bounds[0] - margin <= advance <= bounds[1] + margin:
         return _Finding("pass", "The half hours agree with the register.", figures)
     sentence = f"The half hours of {read.name} do not sum up to its advance."
     return _Finding("look", sentence, figures, "half hours disagree with the register")
@@ -901,9 +915,13 @@ class Cause(StrEnum):
     """On whose side a gap lies."""
 
     METER = "No answer from the meter"
+    REFUSED = "Refused by the service"
     SERVICE = "The service was down"
     NOT_SENT = "Our request never went"
     NOT_ASKED = "Not asked"
+
+
+AskOutcome = Literal["answered", "no_answer", "refused", "service_down", "not_sent", "open"]
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -915,7 +933,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     first_day: date
     days: int
     at: datetime
-    outcome: Literal["answered", "no_answer", "service_down", "not_sent", "open"]
+    outcome: AskOutcome
 
     def covers(self, day: date) -> bool:
         """Whether it asked for a day."""
@@ -955,11 +973,15 @@ def gaps(
     found: list[Gap] = []
     day = start.date()
     while day < end.date() or datetime.combine(day, datetime.min.time(), UTC) < end:
-        missing = _expected(day, start, end) & ~present.get(day, 0)
-        if missing:
+        here = present.get(day, 0)
+        # Nearly every day is whole; this is asked for thousands of meters at once.
+        if here != _EVERY_SLOT and (missing := _expected(day, start, end) & ~here):
             _add_gaps(found, day, missing, [ask for ask in asks if ask.covers(day)])
         day += _DAY
     return tuple(found)
+
+
+_EVERY_SLOT: Final = (1 << days.SLOTS) - 1
 
 
 def _expected(day: date, start: datetime, end: datetime) -> int:
@@ -989,6 +1011,7 @@ def _add_gaps(found: list[Gap], day: date, missing: int, asks: Sequence[Ask]) ->
 _CAUSES: Final[dict[str, Cause]] = {
     "answered": Cause.METER,
     "no_answer": Cause.METER,
+    "refused": Cause.REFUSED,
     "service_down": Cause.SERVICE,
     "not_sent": Cause.NOT_SENT,
 }

@@ -3,6 +3,7 @@
 A bell for one row empties the queue in batches, so thousands of rows need one bell.
 """
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from metering import actions
 from metering.client import MeterCommunications
 from metering.models import CANCEL, FETCH, REQUEST, STORE
 
+log = structlog.get_logger(__name__)
 BATCH = 20
 
 
@@ -20,7 +22,16 @@ def request(pk: int) -> None:
     with MeterCommunications() as service:
         while claims := queue.claim_batch(REQUEST, BATCH, now=timezone.now()):
             for claim in claims:
-                actions.request(claim=claim, service=service, now=timezone.now)
+                _request_one(claim, service)
+
+
+def _request_one(claim: queue.Claim, service: MeterCommunications) -> None:
+    """Send one request; a fault of ours at one row harms no other."""
+    try:
+        actions.request(claim=claim, service=service, now=timezone.now)
+    except Exception as problem:
+        log.exception("not_requested", read=claim.pk)
+        actions.request_stopped(claim=claim, problem=problem, now=timezone.now)
 
 
 @shared_task(name="metering.fetch")

@@ -14,6 +14,7 @@ urlpatterns = [
     path("alarms/<int:pk>/", views.acknowledge, name="acknowledge"),
     path("deliveries/", DeliveryList.as_view(), name="deliveries"),
     path("deliveries/<int:pk>/", views.replay, name="replay"),
+    path("set-aside/", views.set_aside, name="set-aside"),
     path("reads/<slug:reference>/", views.case, name="case"),
     path("reads/<slug:reference>/again/", views.again, name="again"),
     path("reads/<slug:reference>/note/", views.note, name="note"),

@@ -15,12 +15,13 @@ from django.views.decorators.http import require_POST
 
 from core import casework, confirm
 from core.forms import AcknowledgeForm, AssignForm, NoteForm
+from core.listing import LONGEST_KEY
 from core.models import User
 from core.permissions import check, needs, staff_user
 from core.timeline import timeline
 from core.workflow import Impossible, actor_for, allowed_moves, conflict, transition
 from metering import actions, looks
-from metering.forms import AskForm, ReasonForm, ReplayForm
+from metering.forms import AskForm, ReasonForm, ReplayForm, SetAsideForm
 from metering.lists import SECRETS, group_choices
 from metering.models import ASK, READ, Batch, Delivery, Meter, MeterAlarm, MeterRead
 
@@ -37,7 +38,7 @@ NEXT: dict[str, tuple[str, str]] = {
     Status.TO_CHECK: ("Accept, reject or ask the meter again", ""),
     Status.ACCEPTED: ("Nothing: the readings are used", "Nobody"),
     Status.REJECTED: ("Nothing: the readings are not used", "Nobody"),
-    Status.FAILED: ("Ask the meter again, or correct its particulars", ""),
+    Status.FAILED: ("Ask the meter again, correct its particulars, or set the read aside", ""),
     Status.CANCELLED: ("Nothing", "Nobody"),
 }
 
@@ -70,6 +71,7 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
         "note_url": reverse("metering:note", args=[reference]),
         "assign_form": _assign_form(read) if user.has_perm(READ) else None,
         "again": read.asked_again.defer("token").first(),
+        "kept_strangers": min(read.strangers, actions.MOST_STRANGERS),
         **looks.read_facts(read),
     }
     return render(request, "metering/case.html", context)
@@ -106,7 +108,7 @@ def _buttons(read: MeterRead, user: User) -> list[dict[str, Any]]:
             "primary": read.status == Status.FAILED,
             "post": True,
         }
-        buttons.append(again)
+        buttons.insert(0 if again["primary"] else len(buttons), again)
     return buttons
 
 
@@ -115,11 +117,17 @@ def _buttons(read: MeterRead, user: User) -> list[dict[str, Any]]:
 DECISIONS: dict[str, tuple[Callable[..., None], str, str]] = {
     "accept": (actions.accept, "Accept the readings of {0}", "Accept the readings"),
     "reject": (actions.reject, "Reject the readings of {0}", "Reject the readings"),
+    "set_aside": (actions.set_aside, "Set the read of {0} aside", "Set it aside"),
+}
+SAID = {
+    "accept": "Accepted.",
+    "reject": "Rejected. The raw values stay.",
+    "set_aside": "Set aside. Nothing more is expected of this read.",
 }
 
 
 def decide(request: HttpRequest, reference: str, name: str) -> HttpResponseBase:
-    """Accept or reject with a reason, or cancel."""
+    """Accept, reject or set aside with a reason, or cancel."""
     read = _load(reference)
     check(request, VIEW)
     if name not in (*DECISIONS, "cancel"):
@@ -166,10 +174,49 @@ def _decide(request: HttpRequest, read: MeterRead, name: str) -> HttpResponseBas
         messages.error(request, "The read has changed since you looked at it. Nothing was done.")
         return redirect(read)
     by, reason = actor_for(staff_user(request)), form.cleaned_data["reason"]
-    said = "Accepted." if name == "accept" else "Rejected. The raw values stay."
     return _done(
-        request, read, lambda: action(read=read, reason=reason, by=by, now=timezone.now), said
+        request, read, lambda: action(read=read, reason=reason, by=by, now=timezone.now), SAID[name]
     )
+
+
+@needs(READ)
+def set_aside(request: HttpRequest) -> HttpResponseBase:
+    """Set many failed reads aside with one reason."""
+    named = [pk for pk in request.GET.getlist("read") if pk.isdecimal() and len(pk) <= LONGEST_KEY]
+    rows = MeterRead.objects.filter(pk__in=named, status=Status.FAILED)
+    reads = list(rows.select_related("meter").defer(*SECRETS).order_by("pk"))
+    back = f"{reverse('metering:list')}?status={Status.FAILED}"
+    if not reads:
+        messages.info(request, "None of these reads has failed. Nothing was changed.")
+        return redirect(back)
+    form = SetAsideForm(request.POST or None)
+    if not form.is_valid():
+        context = {
+            "page_title": f"Set {len(reads)} read{'s' if len(reads) > 1 else ''} aside",
+            "lead": "Nothing more is expected of them. A result that comes after all is kept, and "
+            "given to a person.",
+            "form": form,
+            "button": "Set aside",
+            "cancel_url": back,
+            "cancel_label": "Back to the failed reads",
+            "reads": reads,
+        }
+        return render(request, "metering/set_aside.html", context)
+    _set_aside(request, reads, form.cleaned_data["reason"])
+    return redirect(back)
+
+
+def _set_aside(request: HttpRequest, reads: list[MeterRead], reason: str) -> None:
+    by, done = actor_for(staff_user(request)), 0
+    for read in reads:
+        try:
+            actions.set_aside(read=read, reason=reason, by=by, now=timezone.now)
+            done += 1
+        except Impossible:
+            continue
+    messages.success(request, f"{done} set aside.")
+    if left := len(reads) - done:
+        messages.warning(request, f"{left} left as they are: they have changed meanwhile.")
 
 
 def _done(
@@ -271,7 +318,7 @@ def _active() -> QuerySet[Meter]:
 
 def _chosen(request: HttpRequest) -> QuerySet[Meter] | None:
     """The meters named in the address; None when a group is to be chosen."""
-    named = [pk for pk in request.GET.getlist("meter") if pk.isdecimal() and len(pk) <= 18]
+    named = [pk for pk in request.GET.getlist("meter") if pk.isdecimal() and len(pk) <= LONGEST_KEY]
     return _active().filter(pk__in=named) if named else None
 
 

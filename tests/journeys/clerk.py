@@ -86,6 +86,120 @@ def check_again(reference, who):
     actions.check_again(application=row, by=actor_for(by), now=timezone.now)
 
 
+# ---- Metering --------------------------------------------------------------------------------
+
+
+def add_meter(shown, **changes):
+    """Add a meter that the sandbox plays: its key."""
+    from django.utils import timezone
+
+    from metering.models import Meter, MeterType
+
+    meter, _ = Meter.objects.get_or_create(
+        mpan=shown["mpan"],
+        serial_number=shown["serialNumber"],
+        defaults={
+            "meter_type": MeterType.objects.get(code=shown["meterType"]),
+            "remote_address": shown["remoteAddress"],
+            "coms_settings": shown["comsSettings"],
+            "outstation_address": shown["outstationAddress"],
+            "password": shown["password"],
+            "group": "journeys",
+            "added_at": timezone.now(),
+            **changes,
+        },
+    )
+    return meter.pk
+
+
+def ask_meter(meter, days, who):
+    """Ask a meter as a member of staff does: the reference of the read."""
+    from django.utils import timezone
+
+    from core.models import User
+    from core.workflow import actor_for
+    from metering import actions
+    from metering.models import Meter
+
+    by = actor_for(User.objects.get(email=who))
+    meters = Meter.objects.filter(pk=meter)
+    wish = actions.Wish(survey_days=days)
+    batch = actions.ask(meters=meters, wish=wish, by=by, now=timezone.now, title="Journey")
+    return batch.reads.get().reference
+
+
+def decide_read(reference, who, name, **words):
+    """Let a member of staff decide on a read: accept, reject, set_aside, cancel."""
+    from django.utils import timezone
+
+    from core.models import User
+    from core.workflow import actor_for
+    from metering import actions
+    from metering.models import MeterRead
+
+    row, by = MeterRead.objects.get(reference=reference), User.objects.get(email=who)
+    getattr(actions, name)(read=row, by=actor_for(by), now=timezone.now, **words)
+
+
+def read(reference):
+    """What became of a read: status, why, moves, deliveries, its alarms and its meter's page."""
+    from core.models import StatusChange
+    from metering.models import MeterRead
+
+    row = MeterRead.objects.select_related("meter").get(reference=reference)
+    return {
+        "reference": row.reference,
+        "status": row.status,
+        "why": row.why,
+        "page": row.get_absolute_url(),
+        "results": f"/metering/results/{row.token}",
+        "meter": row.meter.get_absolute_url(),
+        "moves": [c.move for c in StatusChange.objects.for_case(row).order_by("pk")],
+        "deliveries": [[d.pk, d.state] for d in row.deliveries.order_by("pk")],
+        "alarms": [[a.pk, a.kind, a.note] for a in row.alarms.order_by("pk")],
+    }
+
+
+def reads_of(meter):
+    """The reads of a meter, oldest first: reference and status."""
+    from metering.models import MeterRead
+
+    rows = MeterRead.objects.filter(meter=meter).order_by("pk")
+    return [list(pair) for pair in rows.values_list("reference", "status")]
+
+
+def deliveries():
+    """Every delivery: key and state."""
+    from metering.models import Delivery
+
+    return [list(pair) for pair in Delivery.objects.order_by("pk").values_list("pk", "state")]
+
+
+def meters(mpan):
+    """The meters with an MPAN: type, address and serial number; no password leaves here."""
+    from metering.models import Meter
+
+    rows = Meter.objects.filter(mpan=mpan).order_by("serial_number")
+    return [[m.meter_type.code, m.remote_address, m.serial_number, bool(m.password)] for m in rows]
+
+
+def half_hours(meter):
+    """How many half hours of a meter are stored, and how many are missing."""
+    from django.utils import timezone
+
+    from metering import days, missing
+    from metering.models import Day, Meter
+
+    rows = Day.objects.filter(channel__meter=meter).values_list("slots", flat=True)
+    one = Meter.objects.select_related("meter_type").get(pk=meter)
+    (standing,) = missing.standings([one], now=timezone.now())
+    stored = sum(days.presence(bytes(slots)).bit_count() for slots in rows)
+    return {"stored": stored, "missing": standing.half_hours}
+
+
+# ---- Export tariff ---------------------------------------------------------------------------
+
+
 def case(reference):
     """Everything that happened to an application."""
     from seg.models import Application
@@ -152,8 +266,11 @@ def broken_page():
     return reply.content.decode()
 
 
-TELLING = (case, cases, alarms, broken_page)
-DOING = (set_up, submit, decide, withdraw_own, check_again)
+TELLING = (case, cases, read, reads_of, deliveries, meters, half_hours, alarms, broken_page)
+DOING = (
+    *(set_up, submit, decide, withdraw_own, check_again),
+    *(add_meter, ask_meter, decide_read),
+)
 WORK = {one.__name__: one for one in (*DOING, *TELLING)}
 
 

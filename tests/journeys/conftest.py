@@ -95,10 +95,12 @@ def _plain(name):
 
 @pytest.fixture(autouse=True)
 def mended(request):
-    """No fault of an earlier journey in the registry."""
+    """No fault of an earlier journey in the parties that the sandbox plays."""
     yield
     if "town" in request.fixturenames:
-        request.getfixturevalue("town").registry.mend()
+        town = request.getfixturevalue("town")
+        town.registry.mend()
+        town.meters.mend()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -7,6 +7,7 @@ from tests.journeys.pages import open_case, sign_in
 
 ADDRESSES = {
     "Export tariff": "/seg/",
+    "Metering": "/metering/",
     "Calls": "/calls/",
     "E-mails": "/mails/",
     "Health": "/health/",
@@ -14,8 +15,9 @@ ADDRESSES = {
 }
 MENUS = {
     "orla": {"Export tariff", "Calls", "E-mails", "Health"},
-    "ines": {"Export tariff", "Calls", "E-mails", "Health", "Reference tables"},
-    "petra": {"Export tariff", "Calls", "E-mails", "Health", "Reference tables"},
+    "rafe": {"Metering", "Calls", "E-mails", "Health"},
+    "ines": {"Export tariff", "Metering", "Calls", "E-mails", "Health", "Reference tables"},
+    "petra": {"Export tariff", "Metering", "Calls", "E-mails", "Health", "Reference tables"},
     "joss": set(),
 }
 

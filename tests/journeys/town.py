@@ -40,6 +40,7 @@ class Town:
         self._free = itertools.count(1)
         self.clerk = None
         self.registry = None
+        self.meters = None
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.given = self._environment(settings)
@@ -73,8 +74,10 @@ class Town:
     def open(self, *, web=True):
         """Start the sandbox, set the portal up, start its processes and wait until it works."""
         self.start("sandbox")
-        self.registry = Registry(self._sandbox_url())
+        sandbox = self._sandbox_url()
+        self.registry, self.meters = Registry(sandbox), Meters(sandbox)
         self.given["SEG_API_URL"] = self.registry.own_url
+        self.given["METERING_API_URL"] = self.meters.own_url
         self.clerk = Clerk(self)
         self.clerk.ask("set_up")
         for name in ("worker", "beat", *(["web"] if web else [])):
@@ -181,10 +184,13 @@ class Town:
         """Where an application stands now."""
         return self.clerk.ask("case", reference=reference)["status"]
 
-    def wait_for(self, reference, *statuses, within=30.0):
-        """Wait until an application has one of these statuses, and return what is known of it."""
+    def wait_for(self, reference, *statuses, what="case", within=30.0):
+        """Wait until a case has one of these statuses, and return what is known of it.
+
+        `what` is the clerk's word for it: "case" for an application, "read" for a meter read.
+        """
         ends = time.monotonic() + within
-        while (case := self.clerk.ask("case", reference=reference))["status"] not in statuses:
+        while (case := self.clerk.ask(what, reference=reference))["status"] not in statuses:
             if time.monotonic() > ends:
                 raise AssertionError(f"{reference} is {case['status']} ({case['why']})")
             time.sleep(0.2)
@@ -227,21 +233,41 @@ class Clerk:
         self._clerk.stdout.close()
 
 
-class Registry:
-    """The played registry's control calls."""
+class Played:
+    """A party that the sandbox plays, and its control calls."""
+
+    name = ""
 
     def __init__(self, url):
         self.url = url
-        (party,) = (one for one in self._call("/parties")["parties"] if one["name"] == "registry")
+        (party,) = (one for one in self._call("/parties")["parties"] if one["name"] == self.name)
         self.own_url = party["own_url"]
 
     def fault(self, name, **how):
         """Switch a fault on: "500", "hang", "refuse" …; calls, seconds and match as wanted."""
-        return self._call("/faults", {"party": "registry", "fault": name, **how})
+        return self._call("/faults", {"party": self.name, "fault": name, **how})
 
     def mend(self):
         """Switch every fault off."""
-        self._call("/faults/off", {"party": "registry"})
+        self._call("/faults/off", {"party": self.name})
+
+    def log(self, **choice):
+        """What it received, newest first, after all of it was answered."""
+        query = "&".join(f"{name}={value}" for name, value in {"wait": 5, **choice}.items())
+        return self._call(f"/log?party={self.name}&{query}")["entries"]
+
+    def _call(self, path, content=None):
+        body = None if content is None else json.dumps(content).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/control{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)
+
+
+class Registry(Played):
+    """The played registry."""
+
+    name = "registry"
 
     def certificate(self, number):
         """A certificate: number, certificate (properties), applicant."""
@@ -255,17 +281,25 @@ class Registry:
         """Change properties of a certificate: change(number, Status=3)."""
         return self._call(f"/certificates/{number}", properties)
 
-    def log(self, **choice):
-        """What the registry received, newest first, after all of it was answered."""
-        query = "&".join(f"{name}={value}" for name, value in {"wait": 5, **choice}.items())
-        return self._call(f"/log?party=registry&{query}")["entries"]
 
-    def _call(self, path, content=None):
-        body = None if content is None else json.dumps(content).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/control{path}", body, headers)
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            return json.load(reply)
+class Meters(Played):
+    """The played meter communications service."""
+
+    name = "meters"
+
+    def meter(self, purpose):
+        """A meter by words of its purpose."""
+        rows = self._call("/meters")["meters"]
+        return next(row for row in rows if purpose in row["purpose"])
+
+    def collecting(self, **options):
+        """Change how it collects: paused, collection_seconds …"""
+        self._call("/collecting", options)
+
+    def mend(self):
+        """Switch every fault off, and collect."""
+        super().mend()
+        self.collecting(paused=False)
 
 
 # ---- The machine -----------------------------------------------------------------------------

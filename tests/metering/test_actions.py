@@ -594,6 +594,17 @@ def test_alarms_of_a_result_are_raised_once(work, clerk):
         actions.acknowledge(alarm=alarm, note="Again.", by=clerk, now=timezone.now)
 
 
+@pytest.mark.parametrize(("serial", "kinds"), [("No answer", []), ("Wrong number", ["serial"])])
+def test_a_meter_that_could_not_be_read_raises_no_alarm_about_its_number(serial, kinds, work):
+    read = MeterReadFactory(status="requested")
+    content = document(
+        read, result="ERROR: No answer", serialNumber=f"ERROR: {serial}",
+        registerValues=..., surveyData=...,
+    )  # fmt: skip
+    assert delivered(read, content, work).status == "failed"
+    assert list(MeterAlarm.objects.values_list("kind", flat=True)) == kinds
+
+
 def test_acknowledging_needs_the_permission(work, person):
     read = MeterReadFactory(status="requested")
     delivered(read, document(read, statusEvents=["Lid/terminal cover tamper"]), work)
@@ -680,6 +691,101 @@ def test_a_result_after_a_rejection_leaves_the_decision(work):
     read = MeterReadFactory(status="rejected")
     assert delivered(read, document(read), work).status == "rejected"
     assert Day.objects.count() == 1
+
+
+# ---- Set aside --------------------------------------------------------------------------------------------
+
+
+def test_a_failed_read_is_set_aside_with_a_reason(clerk, person):
+    read = MeterReadFactory(status="failed")
+    for by, reason in ((actor_for(person()), "No signal."), (clerk, " ")):
+        with pytest.raises(NotAllowed):
+            actions.set_aside(read=read, reason=reason, by=by, now=timezone.now)
+    actions.set_aside(read=read, reason="No signal.", by=clerk, now=timezone.now)
+    assert (found(read).status, moves(read)[-1]) == ("cancelled", "set_aside")
+    assert found(read).why == f"Set aside by {clerk.name}: No signal."
+    with pytest.raises(Conflict):
+        actions.set_aside(read=read, reason="No signal.", by=clerk, now=timezone.now)
+
+
+def test_what_was_set_aside_tells_the_service_nothing(paused, clerk, work):
+    read = MeterReadFactory(status="failed", maybe_sent=True)
+    actions.set_aside(read=read, reason="No signal.", by=clerk, now=timezone.now)
+    work()
+    assert paused.log("collection-cancel") == []
+
+
+def test_a_result_for_what_was_set_aside_goes_to_a_person(clerk, work):
+    read = MeterReadFactory(status="failed")
+    actions.set_aside(read=read, reason="No signal.", by=clerk, now=timezone.now)
+    assert delivered(read, document(read), work).status == "to_check"
+    assert Day.objects.exists()
+
+
+# ---- On whose side it failed ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "side"), [("404", "refused"), ("500", "service"), ("refuse", "not_sent")]
+)
+def test_a_failed_request_says_on_whose_side(fault, side, meter, paused, work):
+    paused.fault(fault)
+    (read,) = ask(meter)
+    work(until=now() + timedelta(days=3))
+    assert (found(read).status, found(read).fault) == ("failed", side), found(read).why
+
+
+def test_what_we_refuse_ourselves_never_went(paused, work):
+    (read,) = ask(MeterFactory(remote_address="0770"))
+    work()
+    assert found(read).fault == "not_sent"
+
+
+def test_a_meter_without_an_answer_and_then_with_one(asked, work):
+    failed = document(asked, result="ERROR: No answer", surveyData=..., registerValues=...)
+    assert delivered(asked, failed, work).fault == "meter"
+    assert delivered(asked, document(asked), work).fault == ""
+
+
+# ---- Documents that are not about the read -------------------------------------------------------------------
+
+
+def test_under_one_address_a_bounded_number_of_strangers_is_kept(asked, bells):
+    for number in range(actions.MOST_STRANGERS + 3):
+        body = document(asked, requestReference=f"stranger {number}") if number % 2 else b"no JSON"
+        assert post(asked, body).status_code == (404 if number % 2 else 400)
+    assert Delivery.objects.count() == actions.MOST_STRANGERS
+    assert found(asked).strangers == actions.MOST_STRANGERS + 3
+    assert post(asked, document(asked)).status_code == 200
+    assert Delivery.objects.filter(read=asked).count() == 1
+
+
+# ---- Half hours of their own against the register ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("use", "result"), [("1.0", "pass"), ("1.5", "look")])
+def test_half_hours_are_compared_with_the_register_a_read_later(use, result, work):
+    """Nightly reads at 02:00 of the days before: the stretch between two is whole a night later."""
+    meter = MeterFactory(meter_type__code="ELSTER_AS230", meter_type__survey="period")
+    day, night = timedelta(days=1), timedelta(hours=26)
+    for number in range(3):
+        ended = FIRST_DAY + number * day + night
+        stamp = f"{ended:%Y-%m-%dT%H:%M:%SZ}"
+        read = MeterReadFactory(meter=meter, status="requested")
+        value = {"name": "kWh Import", "timestamp": stamp, "units": "kWh"}
+        content = document(
+            read,
+            collectionStartTime=stamp, collectionEndTime=stamp, meterTime=f"{stamp} +0s",
+            registerValues=[{**value, "value": f"{1000 + 48 * number}.0"}],
+            surveyData=[survey([use] * 48, FIRST_DAY + number * day)],
+        )  # fmt: skip
+        read = delivered(read, content, work)
+        if read.status == "to_check":
+            break
+    check = read.checks.get(code="survey")
+    assert check.result == result, check.sentence
+    assert number == 2
+    assert ["kWh Import", "advance 48.0\N{NO-BREAK SPACE}kWh"] in check.figures
 
 
 # ---- By themselves -----------------------------------------------------------------------------------------

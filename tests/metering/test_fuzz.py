@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from metering import messages
+from metering import actions, messages
 from metering.models import Delivery
 from tests.factories.metering import MeterReadFactory
 from tests.metering.conftest import document, post
@@ -41,9 +41,10 @@ def schema(db):
 
 
 @pytest.fixture
-def read(db, settings):
+def read(db, settings, monkeypatch):
     """A read that waits for its result, and room for thousands."""
     settings.METERING_RESULTS_PER_HOUR = 1_000_000
+    monkeypatch.setattr(actions, "MOST_STRANGERS", 1_000_000)
     return MeterReadFactory(status="requested")
 
 

@@ -76,7 +76,7 @@ def test_filters(desk, rafe):
 @pytest.mark.parametrize(
     "query",
     ["page=999", "sort=token", "q=%00", "batch=x", "batch=99999999999999999999", "by=x", "type=0",
-     "group=none", "status=no", "q=" + "x" * 3000],
+     "group=none", "status=no", "meter=x", "meter=99999999999999999999", "meter=0", "q=" + "x" * 3000],
 )  # fmt: skip
 @pytest.mark.parametrize("page", ["", "alarms/", "deliveries/"])
 def test_an_address_that_somebody_typed_breaks_nothing(query, page, desk):
@@ -140,6 +140,38 @@ def test_bulk_actions(desk):
     desk.post("/metering/", {**chosen, "do": "cancel"})
     status = dict(MeterRead.objects.values_list("pk", "status"))
     assert status == {waiting.pk: "cancelled", done.pk: "accepted"}
+
+
+def test_failed_reads_are_set_aside_together(desk):
+    failed = [MeterReadFactory(status="failed") for _ in range(3)]
+    done = MeterReadFactory(status="accepted")
+    pks = [read.pk for read in (*failed, done)]
+    answer = desk.post("/metering/", {"row": pks, "do": "set_aside"})
+    assert "Set 3 reads aside" in desk.get(answer.url).content.decode()
+    assert "Write your reason" in desk.post(answer.url, {"reason": " "}).content.decode()
+    assert MeterRead.objects.filter(status="failed").count() == 3
+    desk.post(answer.url, {"reason": "No signal on the hill."})
+    assert set(MeterRead.objects.values_list("status", flat=True)) == {"cancelled", "accepted"}
+    again = desk.get(answer.url, follow=True).content.decode()
+    assert "None of these reads has failed" in again
+
+
+def test_setting_aside_needs_its_permission(auditor, signed_in):
+    read = MeterReadFactory(status="failed")
+    client = signed_in(auditor)
+    assert client.get(f"/metering/set-aside/?read={read.pk}").status_code == 403
+    assert client.post(f"/metering/set-aside/?read={read.pk}", {"reason": "x"}).status_code == 403
+    assert client.get(f"{read.get_absolute_url()}set_aside/").status_code == 403
+    assert MeterRead.objects.get().status == "failed"
+
+
+def test_the_work_list_can_become_empty(rafe, desk):
+    reads = [MeterReadFactory(status="failed") for _ in range(2)]
+    assert lists.tile(rafe).big == 2
+    desk.post(f"{reads[0].get_absolute_url()}again/")
+    desk.post(f"/metering/set-aside/?read={reads[1].pk}", {"reason": "The house is gone."})
+    assert lists.tile(rafe).big == 0
+    assert lists.inbox(rafe, only_mine=False) == []
 
 
 def test_an_auditor_changes_nothing_in_bulk(auditor, signed_in):

@@ -1,15 +1,18 @@
 """The meter pages: charts with gaps and marks, forms, the work list of what is missing."""
 
-from datetime import date, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection
+import time_machine
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core import settlement
 from core.models import Note
-from core.workflow import PORTAL, NotAllowed, actor_for
+from core.settlement import Span
+from core.workflow import PORTAL, NotAllowed, actor_for, move
 from metering import actions, missing, tasks
 from metering.models import Meter, MeterAlarm, MeterChange, MeterRead, RegisterKind
 from tests.factories.metering import MeterFactory, MeterReadFactory, MeterTypeFactory
@@ -20,8 +23,13 @@ PASSWORD = "planted-77-secret"
 
 
 @pytest.fixture
-def desk(person, signed_in):
-    return signed_in(person("metering"))
+def rafe(person):
+    return person("metering")
+
+
+@pytest.fixture
+def desk(rafe, signed_in):
+    return signed_in(rafe)
 
 
 def text_of(response):
@@ -122,6 +130,152 @@ def test_what_is_odd_is_marked(desk, person):
     said = text_of(page(desk, meter, on="2026-01-12"))
     assert "Meter change" in said
     assert "New one" in said
+
+
+# ---- What is still to come, and what is not accepted -----------------------------------------
+
+NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)  # two days after the first reading
+
+
+@pytest.fixture
+def noon():
+    with time_machine.travel(NOON, tick=False):
+        yield NOON
+
+
+@pytest.mark.parametrize(("period", "last"), [("week", "Tue 13 Jan"), ("month", "Tue 13 Jan")])
+def test_days_to_come_are_neither_hatched_nor_missing(period, last, desk, noon):
+    meter = a_meter(survey="period")
+    stored(meter, ["1"] * 96)
+    response = page(desk, meter, period=period, on="2026-01-13")
+    picture = response.context["picture"]
+    assert picture.rows[-1].label == last
+    assert "Wed 14 Jan" not in picture.svg.partition("<rect")[0]
+    assert not re.search(r"url\(#use-gap\)[^<]*<title>[^<]*(1[4-9]|2\d|3\d) Jan", picture.svg)
+    assert "nan" not in picture.svg
+    said = text_of(response)
+    assert "96 of 96" in said if period == "week" else "96 of 624" in said
+    assert "still to come is left empty" in said
+
+
+def test_months_and_heat_to_come_are_left_out(desk, noon):
+    meter = a_meter(survey="period")
+    stored(meter, ["1"] * 96)
+    response = page(desk, meter, period="year", on="2026-01-13")
+    picture, (heat,) = response.context["picture"], response.context["heats"]
+    assert [row.label for row in picture.rows] == ["January"]
+    assert [row.label for row in heat.rows] == ["Jan 2026"]
+    assert picture.rows[0].mark == "96 of 624 half hours"
+    assert "url(#use-gap)" not in picture.svg.partition("</defs>")[2]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("cumulative", 47), ("period", 48)])
+def test_the_last_half_hour_of_totals_comes_with_the_next_day(kind, count, desk, noon):
+    meter = a_meter(survey=kind)
+    stored(meter, [str(100 + n) for n in range(96)])
+    response = page(desk, meter, on="2026-01-13")
+    assert len(response.context["picture"].rows) == count
+    assert "url(#use-gap)" not in response.context["picture"].svg.partition("</defs>")[2]
+    assert f"{count} of {count} half hours" in text_of(response)
+
+
+def test_a_day_that_is_over_ends_where_it_ends(desk):
+    meter = a_meter(survey="period")
+    stored(meter, ["1"] * 96)
+    response = page(desk, meter, period="month", on="2026-01-13")
+    assert len(response.context["picture"].rows) == 31
+    assert "still to come" not in text_of(response)
+
+
+def test_values_of_reads_that_are_not_accepted_are_marked(desk):
+    meter = a_meter(survey="period")
+    stored(meter, ["1"] * 48)
+    stored(meter, ["1"] * 48, first=MIDNIGHT + DAY, status="to_check")
+    stored(meter, ["1"] * 24, first=MIDNIGHT + 2 * DAY, status="rejected")
+    response = page(desk, meter, period="week", on="2026-01-12")
+    marks = {row.label: row.mark for row in response.context["picture"].rows}
+    assert marks["Mon 12 Jan"] == ""
+    assert marks["Tue 13 Jan"] == "48 half hours not accepted yet"
+    assert marks["Wed 14 Jan"] == "24 of 48 half hours, 24 half hours rejected"
+    said = text_of(response)
+    assert "48 half hours not accepted yet and 24 half hours rejected: these values are" in said
+    day = page(desk, meter, on="2026-01-13").context["picture"]
+    assert {row.mark for row in day.rows} == {"Not accepted yet"}
+    assert "1 kWh, Not accepted yet</title>" in day.svg.replace("\N{NO-BREAK SPACE}", " ")
+    assert "do not leave for billing" not in text_of(page(desk, meter, on="2026-01-12"))
+
+
+def test_registers_that_were_read_together_are_not_added_up(desk):
+    meter = a_meter(survey="period")
+    for name in ("kWh Import", "kWh Export"):
+        stored(meter, ["1"] * 48, status="to_check", name=name)
+    response = page(desk, meter, period="week", on="2026-01-12")
+    assert response.context["doubts"] == "48 half hours not accepted yet"
+    assert response.context["picture"].rows[0].mark == "48 half hours not accepted yet"
+
+
+def test_a_half_hour_taken_over_by_a_read_to_check_is_marked_alone(desk):
+    meter = a_meter(survey="period")
+    stored(meter, ["1"] * 48)
+    stored(meter, ["2"], status="to_check", end=2000)
+    marks = [row.mark for row in page(desk, meter, on="2026-01-12").context["picture"].rows]
+    assert marks == ["Not accepted yet", *[""] * 47]
+
+
+# ---- Beside the half hours -------------------------------------------------------------------
+
+
+def side_of(response):
+    return [(line.value, line.why) for line in response.context["side"]]
+
+
+def test_overruled_values_are_told_once_whatever_the_order(desk):
+    meter = a_meter(survey="period")
+    stored(meter, ["2"], end=2000)
+    for end in (0, 100, 200):
+        stored(meter, ["1"], end=end)
+    response = page(desk, meter, on="2026-01-12")
+    assert side_of(response) == [("1", "A later result says 2")]
+    # What was overruled has won since: it is not told any more.
+    stored(meter, ["1"], end=3000)
+    assert side_of(page(desk, meter, on="2026-01-12")) == [("2", "A later result says 1")]
+
+
+def test_readings_at_odd_times_are_told_once(desk):
+    meter = a_meter(survey="period")
+    for end in (0, 100):
+        stored(meter, ["5", "6"], first=MIDNIGHT + timedelta(minutes=7), end=end)
+    response = page(desk, meter, on="2026-01-12")
+    assert side_of(response) == [("5", "Not on a half hour"), ("6", "Not on a half hour")]
+    assert "Readings beside the half hours" in text_of(response)
+    assert side_of(page(desk, meter, on="2026-01-20")) == []
+
+
+# ---- What leads on ---------------------------------------------------------------------------
+
+
+def test_an_alarm_leads_to_its_acknowledgement(desk, auditor, signed_in):
+    meter = a_meter()
+    alarm = MeterAlarm.objects.create(meter=meter, kind="gap", text="Gone", raised_at=MIDNIGHT)
+    url = f"/metering/alarms/{alarm.pk}/"
+    assert url in text_of(page(desk, meter))
+    assert url not in text_of(page(signed_in(auditor), meter))
+    desk.post(url, {"note": "The meter is dead."})
+    assert url not in text_of(page(desk, meter))
+    assert "Gone" in text_of(desk.get("/metering/alarms/"))
+
+
+def test_the_newest_collections_and_the_way_to_all_of_them(desk):
+    meter, other = a_meter(), a_meter()
+    MeterReadFactory(meter=other)
+    for _ in range(13):
+        MeterReadFactory(meter=meter)
+    said = text_of(page(desk, meter))
+    assert f"/metering/?meter={meter.pk}" in said
+    assert "all 13" in said
+    listed = desk.get(f"/metering/?meter={meter.pk}")
+    assert listed.context["table"].rows.__len__() == 13
+    assert [chip["label"] for chip in listed.context["chips"]] == [f"Meter: {meter.serial_number}"]
 
 
 def test_clock_events_alarms_and_registers_are_shown(desk):
@@ -374,3 +528,75 @@ def test_the_work_list_can_be_sorted(desk, sort):
     MeterRead.objects.filter(pk=late.pk).update(due_by=timezone.now() - timedelta(hours=1))
     response = desk.get(f"/metering/gaps/?sort={sort}")
     assert len(response.context["table"].rows) == 2
+
+
+def test_a_refusal_is_told_apart_from_a_service_that_was_down(rafe):
+    for fault, side in (
+        ("refused", "Refused by the service"), ("service", "The service was down"),
+        ("not_sent", "Our request never went"), ("meter", "No answer from the meter"),
+    ):  # fmt: skip
+        start = today_midnight() - 3 * DAY
+        meter = a_meter(survey="period", added_at=start)
+        read = MeterReadFactory(
+            meter=meter, status="failed", fault=fault, survey_days=3, survey_date=start.date()
+        )
+        (one,) = missing.standings([meter], now=timezone.now())
+        assert one.causes == (side,)
+        # Set aside is not taken back: it was tried.
+        by = actor_for(rafe)
+        actions.set_aside(read=read, reason="Enough.", by=by, now=timezone.now)
+        (one,) = missing.standings([meter], now=timezone.now())
+        assert (one.causes, one.tries) == ((side,), 1)
+
+
+def test_a_cancelled_read_was_no_try():
+    start = today_midnight() - 3 * DAY
+    meter = a_meter(survey="period", added_at=start)
+    MeterReadFactory(meter=meter, status="cancelled", survey_days=3, survey_date=start.date())
+    (one,) = missing.standings([meter], now=timezone.now())
+    assert (one.causes, one.tries) == (("Not asked",), 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "whole"),
+    [
+        (["1"] * 144, True),
+        (["0001.50"] * 144, True),
+        # None of these is a plain number: what the database counts as whole leaves them out.
+        (["1e0"] * 48 + ["1"] * 96, True),
+        (["1"] * 143, False),
+    ],
+)
+def test_whole_days_are_found_whole_however_they_are_written(values, whole):
+    meter = a_meter(survey="period", added_at=today_midnight() - 3 * DAY)
+    stored(meter, values, first=today_midnight() - 3 * DAY)
+    span = Span(today_midnight() - 3 * DAY, today_midnight())
+    (one,) = missing.standings([meter], now=timezone.now(), span=span)
+    assert (one.half_hours == 0) is whole
+    assert one.newest == (today_midnight() - DAY).date()
+
+
+def test_a_register_with_a_hole_beside_one_that_is_whole():
+    start = today_midnight() - 3 * DAY
+    meter = a_meter(survey="period", added_at=start)
+    stored(meter, ["1"] * 144, first=start)
+    stored(meter, ["1"] * 100, first=start, name="kWh Export")
+    span = Span(start, today_midnight())
+    (one,) = missing.standings([meter], now=timezone.now(), span=span)
+    assert one.half_hours == 44
+    assert one.gaps[0].start == start + timedelta(minutes=30 * 100)
+
+
+def test_a_dead_meter_is_one_alarm_however_long_it_lasts(bells):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    meter = a_meter(survey="period", added_at=start)
+    for night in range(2, 30):
+        at = start + night * DAY + timedelta(hours=7)
+        with time_machine.travel(at, tick=False):
+            actions.fill_gaps(now=timezone.now)
+        for read in MeterRead.objects.filter(status="waiting"):
+            with transaction.atomic():
+                move(read, "fail", by=PORTAL, now=at, fault="meter")
+    alarm = MeterAlarm.objects.get()
+    assert alarm.meter == meter
+    assert alarm.gap_end > alarm.gap_start + 15 * DAY

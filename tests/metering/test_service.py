@@ -172,3 +172,15 @@ def test_missing_names_the_gap_and_whose_side_it_lies_on():
     assert (gap.cause, gap.tries) == ("No answer from the meter", 1)
     assert service.missing(meter.pk, ONE_DAY, now=MIDNIGHT + DAY / 2) == ()
     assert not MeterAlarm.objects.exists()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_stretch_that_ends_within_a_day_misses_nothing_that_is_there(whole):
+    meter = a_meter()
+    stored(meter, [str(n) for n in range(96 if whole else 70)])
+    now = MIDNIGHT + 5 * DAY
+    for start, end in ((0, 70), (5, 60), (48, 50)):
+        span = Span(MIDNIGHT + start * HALF_HOUR, MIDNIGHT + end * HALF_HOUR)
+        assert service.missing(meter.pk, span, now=now) == (), (start, end)
+    (gap, *rest) = service.missing(meter.pk, Span(MIDNIGHT, MIDNIGHT + 98 * HALF_HOUR), now=now)
+    assert (gap.start, rest) == (MIDNIGHT + (96 if whole else 70) * HALF_HOUR, [])

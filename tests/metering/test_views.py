@@ -95,6 +95,12 @@ def test_a_read_in_every_status(status, desk):
     assert ("Ask the meter again" in text) is (status not in MeterRead.OPEN)
 
 
+def test_a_failed_read_offers_to_ask_again_first(desk):
+    page = desk.get(MeterReadFactory(status="failed").get_absolute_url())
+    labels = [(row["label"], row["primary"]) for row in page.context["moves"]]
+    assert labels == [("Ask the meter again", True), ("Set aside", False)]
+
+
 def test_register_values_stand_beside_the_last_accepted_ones(desk):
     now = timezone.now()
     before = MeterReadFactory(status="accepted")
@@ -134,13 +140,20 @@ def test_a_read_costs_the_same_however_much_it_holds(desk):
 # ---- Deciding --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "status"), [("accept", "accepted"), ("reject", "rejected")])
-def test_a_decision_needs_a_reason_and_keeps_it(name, status, desk):
-    read = MeterReadFactory(status="to_check")
+@pytest.mark.parametrize(
+    ("first", "name", "status"),
+    [
+        ("to_check", "accept", "accepted"),
+        ("to_check", "reject", "rejected"),
+        ("failed", "set_aside", "cancelled"),
+    ],
+)
+def test_a_decision_needs_a_reason_and_keeps_it(first, name, status, desk):
+    read = MeterReadFactory(status=first)
     url = f"{read.get_absolute_url()}{name}/"
     stood = desk.get(url).context["form"].initial["stood"]
     assert "Write your reason" in text_of(desk.post(url, {"reason": " ", "stood": stood}))
-    assert read_again(read).status == "to_check"
+    assert read_again(read).status == first
     page = desk.post(url, {"reason": WHY, "stood": stood}, follow=True)
     assert read_again(read).status == status
     assert WHY in text_of(page)
@@ -176,6 +189,17 @@ def test_cancel_is_a_post(desk):
     assert read_again(read).status == "waiting"
     desk.post(url)
     assert read_again(read).status == "cancelled"
+
+
+def test_strangers_are_told_on_the_page_of_the_read(desk):
+    read = MeterReadFactory(status="requested")
+    assert "not about this read" not in text_of(desk.get(read.get_absolute_url()))
+    MeterRead.objects.update(strangers=2)
+    assert "Kept under" in text_of(desk.get(read.get_absolute_url()))
+    MeterRead.objects.update(strangers=1200)
+    said = text_of(desk.get(read.get_absolute_url()))
+    assert "1,200 came to its address with another reference" in said
+    assert "The first 5 are kept under" in said
 
 
 def test_asking_again_links_the_reads_and_an_open_one_is_not_asked(desk):

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from core.models import PartnerCall, StatusChange
+from core.models import Counter, PartnerCall, StatusChange
 from metering import actions, webhook
 from metering.models import Day, Delivery, MeterAlarm, MeterRead, RegisterReading, SideReading
 from tests.factories.metering import MeterFactory, MeterReadFactory
@@ -294,6 +294,13 @@ def test_too_many_are_429(asked, settings):
     refused(post(asked, content), 429)
     assert Delivery.objects.count() == 1
     refused(post("wrong", content), 404)
+
+
+def test_the_results_of_an_hour_are_counted_in_blocks(asked, settings):
+    settings.METERING_RESULTS_PER_HOUR = 600  # a two-hundredth of it is 3
+    content = document(asked)
+    assert {post(asked, content).status_code for _ in range(4)} == {200}
+    assert Counter.objects.get(name__startswith="limit metering results").value == 2
 
 
 # ---- 500 ------------------------------------------------------------------------------------------
