@@ -1,6 +1,6 @@
 """The sandbox's own addresses: the control page, and the JSON calls below `/control`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,24 @@ from sandbox.exchange import (
     json_answer,
     run_route,
 )
-from sandbox.faults import FAULTS, KNOWN, LONGEST, faults_of
+from sandbox.faults import (
+    ANSWER_FAULTS,
+    DOING_FAULTS,
+    FAULTS,
+    KNOWN,
+    LONGEST,
+    POST_FAULTS,
+    Fault,
+    faults_of,
+)
+from sandbox.party import Party
+from sandbox.posting import PostFault
 from sandbox.stage import Stage
 
 LOG_SHOWN = 100
 LOG_MOST = 5000
 LONGEST_WAIT = 30.0
+MOST_DRILLED = 2000
 PAGE_HEADERS = (
     (
         "Content-Security-Policy",
@@ -51,9 +63,11 @@ class Control:
             Route("GET", "/faults", self.faults),
             Route("POST", "/faults", self.switch_on),
             Route("POST", "/faults/off", self.switch_off),
+            Route("POST", "/faults/drill", self.drill),
             Route("DELETE", "/faults", self.switch_off),
             Route("DELETE", "/faults/{id}", self.switch_off),
             Route("GET", "/log", self.log),
+            Route("GET", "/log/counts", self.log_counts),
             Route("DELETE", "/log", self.clear_log),
             Route("POST", "/reset", self.reset),
         )
@@ -123,29 +137,24 @@ class Control:
     def faults(self, request: Request) -> Answer:
         """List the faults that are on, and those that can be switched on."""
         on = self._stage.board.listed(request.query.get("party", ""))
-        known = [
-            {"fault": name, "title": fault.title, "seconds": fault.seconds}
-            for name, fault in KNOWN.items()
-        ]
         return json_answer(
             {
                 "on": [switched.shown() for switched in on],
-                "known": known[: len(FAULTS)],
-                "known_active": known[len(FAULTS) :],
+                "known": _listed(FAULTS),
+                "known_active": _listed({**DOING_FAULTS, **POST_FAULTS}),
+                "known_answer": _listed({**DOING_FAULTS, **ANSWER_FAULTS}),
             }
         )
 
     def switch_on(self, request: Request) -> Answer:
         """Switch a fault on: party, fault, and if wanted calls, seconds, retry_after, match."""
         fields = request.fields()
-        party = str(fields.pop("party", ""))
-        if party not in self._stage.parties:
-            raise BadRequest(f"There is no party {party!r}.")
+        party = self._party(fields)
         fault = str(fields.pop("fault", ""))
-        if fault in KNOWN and fault not in faults_of(self._stage.parties[party]):
-            raise BadRequest(f"{self._stage.parties[party].title} cannot have this fault.")
+        if fault in KNOWN:
+            _check_fault(party, fault)
         switched = self._stage.board.switch_on(
-            party,
+            party.name,
             fault,
             calls=_whole(fields, "calls", 1, 1_000_000),
             seconds=_decimal(fields, "seconds", 0, LONGEST),
@@ -158,6 +167,38 @@ class Control:
             raise BadRequest(f"Not understood: {', '.join(sorted(fields))}.")
         self._stage.sync_doors()
         return json_answer(switched.shown(), 201)
+
+    def drill(self, request: Request) -> Answer:
+        """Line up faults for the next calls: party, seed, calls, share, among, seconds."""
+        fields = request.fields()
+        party = self._party(fields)
+        among = fields.pop("among", None)
+        if not isinstance(among, list) or not among:
+            raise BadRequest("among must be a list of faults.")
+        for fault in among:
+            _check_fault(party, fault)
+            if not KNOWN[fault].counted:
+                raise BadRequest("Refused connections cannot be counted, so not drilled either.")
+        seed, calls = _whole(fields, "seed", 0, 2**53, 0), _whole(fields, "calls", 1, MOST_DRILLED)
+        share = _decimal(fields, "share", 0, 1, 0.5)
+        seconds = _decimal(fields, "seconds", 0, LONGEST)
+        if fields or calls is None:
+            raise BadRequest("Send party, among, calls and, if wanted, seed, share, seconds.")
+        lined_up = self._stage.board.drill(
+            party.name,
+            seed=seed or 0,
+            calls=calls,
+            share=share or 0.0,
+            among=among,
+            seconds=seconds,
+        )
+        return json_answer({"faults": [switched.fault for switched in lined_up]}, 201)
+
+    def _party(self, fields: dict[str, Any]) -> Party:
+        name = str(fields.pop("party", ""))
+        if name not in self._stage.parties:
+            raise BadRequest(f"There is no party {name!r}.")
+        return self._stage.parties[name]
 
     def switch_off(self, request: Request) -> Answer:
         """Switch off one fault by its id, the faults of one party, or all."""
@@ -180,6 +221,10 @@ class Control:
         )
         return json_answer({"entries": entries})
 
+    def log_counts(self, request: Request) -> Answer:
+        """Count the log's rows by their path."""
+        return json_answer({"calls": self._stage.store.log_counts(request.query.get("party", ""))})
+
     def clear_log(self, request: Request) -> Answer:
         """Empty the log."""
         self._stage.store.forget("log")
@@ -189,6 +234,19 @@ class Control:
         """Forget every change, fault and log row."""
         self._stage.reset()
         return json_answer({})
+
+
+def _listed(faults: Mapping[str, Fault | PostFault]) -> list[dict[str, Any]]:
+    return [
+        {"fault": name, "title": fault.title, "seconds": fault.seconds}
+        for name, fault in faults.items()
+    ]
+
+
+def _check_fault(party: Party, fault: object) -> None:
+    """Raise BadRequest where this party cannot have this fault."""
+    if str(fault) not in faults_of(party):
+        raise BadRequest(f"{party.title} cannot have this fault.")
 
 
 def _whole(

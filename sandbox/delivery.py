@@ -130,10 +130,26 @@ def reset(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
     return Delivered(None, False)
 
 
-def lost(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
-    """Do what was asked, then drop the connection instead of answering."""
-    reply()
-    return reset(wire, reply, settings)
+def closed(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
+    """Close in good order after the request was read, without a byte of an answer."""
+    wire.close()
+    return Delivered(None, False)
+
+
+def late(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
+    """Wait, then do what was asked, whether or not the caller is still there to hear of it."""
+    wire.wait(settings.seconds)
+    return whole(wire, reply, settings)
+
+
+def after_doing(deliver: Deliver) -> Deliver:
+    """Do what was asked, and only then fail in this way."""
+
+    def deliver_after(wire: Wire, reply: Reply, settings: Settings) -> Delivered:
+        reply()
+        return deliver(wire, reply, settings)
+
+    return deliver_after
 
 
 def cut(wire: Wire, reply: Reply, settings: Settings) -> Delivered:

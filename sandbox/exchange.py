@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from email.message import Message
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
+
+_written = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadRequest(ValueError):
@@ -18,7 +21,7 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, its path without the prefix of the party it is for."""
+    """One request, its path without the prefix of the party, with its number in the log."""
 
     method: str
     path: str
@@ -26,6 +29,7 @@ class Request:
     body: bytes = b""
     query: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
+    number: int = 0
 
     @property
     def is_form(self) -> bool:
@@ -73,7 +77,7 @@ class Answer:
 
 
 def json_answer(content: object, status: int = 200) -> Answer:
-    """Answer with JSON; decimals are written as numbers with their two places."""
+    """Answer with JSON; decimals are written as numbers with the places they have."""
     return Answer(status, as_json(content).encode())
 
 
@@ -83,15 +87,15 @@ def html_answer(page: str, status: int = 200) -> Answer:
 
 
 def as_json(content: object) -> str:
-    """Write JSON in which a Decimal stays the number it is: 50.00, not 50.0 or "50.00"."""
+    """Write JSON in which a Decimal stays the number it is: 50.00, 0.0000001, never 1E-7."""
     if isinstance(content, Decimal):
-        return str(content)
+        return f"{content:f}"
     if isinstance(content, Mapping):
-        pairs = (f"{json.dumps(str(name))}: {as_json(value)}" for name, value in content.items())
+        pairs = (f"{_written(str(name))}: {as_json(value)}" for name, value in content.items())
         return f"{{{', '.join(pairs)}}}"
     if isinstance(content, list | tuple):
         return f"[{', '.join(as_json(item) for item in content)}]"
-    return json.dumps(content, ensure_ascii=False)
+    return _written(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +110,13 @@ class Route:
         """Give the values of the names in the path; None when this is another call."""
         if method != self.method:
             return None
-        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
-        match = re.fullmatch(pattern, path)
+        match = _pattern(self.path).fullmatch(path)
         return match.groupdict() if match else None
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)))
 
 
 def run_route(routes: Sequence[Route], request: Request) -> Answer | None:

@@ -6,9 +6,10 @@ matches a call is taken, and is gone when its number of calls is used up.
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from sandbox import delivery, posting
@@ -20,6 +21,7 @@ from sandbox.store import Store
 
 BIG = 10_000_000
 LONGEST = 600.0  # seconds
+NO_FAULT = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def truncated(scene: Scene) -> Answer:
 
 def wrong_types(scene: Scene) -> Answer:
     """Turn texts into numbers and numbers into texts."""
-    return json_answer(_swapped(json.loads(scene.good().body)))
+    return json_answer(_swapped(json.loads(scene.good().body or b"{}")))
 
 
 def _swapped(content: Any) -> Any:
@@ -97,8 +99,9 @@ def _swapped(content: Any) -> Any:
 
 def big(scene: Scene) -> Answer:
     """Send a good answer with ten megabytes of padding in it."""
-    content = json.loads(scene.good().body)
-    return json_answer({"Padding": "x" * BIG, **(content if isinstance(content, dict) else {})})
+    content = json.loads(scene.good().body or b"{}")
+    padding = {"Padding": "x" * BIG}
+    return json_answer([*content, padding] if isinstance(content, list) else padding | content)
 
 
 def elsewhere(scene: Scene) -> Answer:
@@ -125,6 +128,41 @@ def bad_request(scene: Scene) -> Answer:
 def bad_request_page(scene: Scene) -> Answer:
     """Send 400 with an HTML body, as a gateway in front of the party does."""
     return html_answer("<!doctype html><title>400</title><h1>Bad request</h1>", 400)
+
+
+def forbidden(scene: Scene) -> Answer:
+    """Refuse the credentials as known but not entitled."""
+    return replace(scene.party.stranger(), status=403)
+
+
+def too_many_bare(scene: Scene) -> Answer:
+    """Ask the caller to wait without saying how long."""
+    return scene.party.problem(429)
+
+
+def timed_out(scene: Scene) -> Answer:
+    """Say that the request took too long to arrive, as a server in front of the party does."""
+    return Answer(408, b"", headers=(("Connection", "close"),))
+
+
+def unavailable(scene: Scene) -> Answer:
+    """Send the page of a gateway that has nobody behind it."""
+    return html_answer("<!doctype html><title>503</title><h1>Service Unavailable</h1>", 503)
+
+
+def gateway_timeout(scene: Scene) -> Answer:
+    """Send the page of a gateway that waited in vain for the party."""
+    return html_answer("<!doctype html><title>504</title><h1>Gateway Time-out</h1>", 504)
+
+
+def after_doing(spoil: Spoil) -> Spoil:
+    """Do what was asked, and only then spoil the answer."""
+
+    def spoil_after(scene: Scene) -> Answer:
+        scene.usual()
+        return spoil(scene)
+
+    return spoil_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +202,38 @@ FAULTS: Mapping[str, Fault] = {
 }
 # What else can go wrong where a call makes the party do something.
 DOING_FAULTS: Mapping[str, Fault] = {
-    "lost": Fault("Does what was asked, then resets instead of answering", deliver=delivery.lost),
+    "lost": Fault(
+        "Does what was asked, then resets instead of answering",
+        deliver=delivery.after_doing(delivery.reset),
+    ),
+    "done_500": Fault("Does what was asked, then 500", after_doing(broken)),
+}
+# What else can go wrong where the answer is all that the caller ever hears of an act.
+ANSWER_FAULTS: Mapping[str, Fault] = {
+    "403": Fault("403, credentials not entitled", forbidden),
+    "408": Fault("408, before anything was done", timed_out),
+    "429_bare": Fault("429 without Retry-After", too_many_bare),
+    "503": Fault("503 with an HTML body, before anything was done", unavailable),
+    "closed": Fault("Reads the request, does nothing, closes", deliver=delivery.closed),
+    "late_doing": Fault(
+        "Waits, then does what was asked though the caller may have gone",
+        deliver=delivery.late,
+        seconds=5.0,
+    ),
+    "done_hang": Fault(
+        "Does what was asked, then hangs",
+        deliver=delivery.after_doing(delivery.hang),
+        seconds=120.0,
+    ),
+    "done_closed": Fault(
+        "Does what was asked, then closes instead of answering",
+        deliver=delivery.after_doing(delivery.closed),
+    ),
+    "done_408": Fault("Does what was asked, then 408", after_doing(timed_out)),
+    "done_504": Fault("Does what was asked, then 504 with HTML", after_doing(gateway_timeout)),
+    "done_redirect": Fault("Does what was asked, then 302", after_doing(elsewhere)),
+    "done_html": Fault("Does what was asked, then an HTML page with 200", after_doing(page)),
+    "done_empty": Fault("Does what was asked, then 200 with an empty body", after_doing(nothing)),
 }
 # What can go wrong with what a party posts by itself.
 POST_FAULTS: Mapping[str, PostFault] = {
@@ -182,13 +251,21 @@ POST_FAULTS: Mapping[str, PostFault] = {
     "post_closed": PostFault("Posts the result and closes unanswered", send=posting.closed),
     "post_never": PostFault("Never posts the result", send=posting.never),
 }
-ANSWERING: Mapping[str, Fault] = {**FAULTS, **DOING_FAULTS}
-KNOWN: Mapping[str, Fault | PostFault] = {**ANSWERING, **POST_FAULTS}
+ANSWERING: Mapping[str, Fault] = {**FAULTS, **DOING_FAULTS, **ANSWER_FAULTS}
+KNOWN: Mapping[str, Fault | PostFault] = {
+    **ANSWERING,
+    **POST_FAULTS,
+    # A place in a drill at which nothing goes wrong.
+    NO_FAULT: Fault("As it should be"),
+}
 
 
 def faults_of(party: Party) -> Mapping[str, Fault | PostFault]:
-    """Give the faults that a party can have; an active one has more."""
-    return KNOWN if isinstance(party, Active) else FAULTS
+    """Give the faults that a party can have: more where it is asked to do, or posts by itself."""
+    does = any(route.method != "GET" for route in party.routes)
+    if isinstance(party, Active):
+        return {**FAULTS, **DOING_FAULTS, **POST_FAULTS}
+    return {**FAULTS, **DOING_FAULTS, **ANSWER_FAULTS} if does else FAULTS
 
 
 @dataclass(slots=True)
@@ -262,6 +339,24 @@ class FaultBoard:
             self._on.append(switched)
         return switched
 
+    def drill(
+        self,
+        party: str,
+        *,
+        seed: int,
+        calls: int,
+        share: float,
+        among: Sequence[str],
+        seconds: float | None = None,
+    ) -> list[Switched]:
+        """Line up one drawn fault, or none, for each of the next calls: the same for a seed.
+
+        `share` is the part of the calls that go wrong, 0 to 1; raises BadRequest.
+        """
+        dice = Random(seed)  # noqa: S311 - a drill is to be repeatable
+        drawn = [dice.choice(among) if dice.random() < share else NO_FAULT for _ in range(calls)]
+        return [self.switch_on(party, fault, calls=1, seconds=seconds) for fault in drawn]
+
     def switch_off(self, party: str = "", number: int | None = None) -> int:
         """Switch off one fault, a party's faults, or all; give how many."""
         with self._lock:
@@ -293,7 +388,7 @@ class FaultBoard:
             if switched is None or KNOWN[switched.fault].unread is not unread:
                 return None
             self._count(switched)
-        return switched
+        return None if switched.fault == NO_FAULT else switched
 
     def _count(self, switched: Switched) -> None:
         if switched.calls_left is None:

@@ -6,14 +6,16 @@ Plain HTML with forms: no script, no style of its own, nothing from another addr
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sandbox.faults import KNOWN, Switched, faults_of
-from sandbox.party import Exhibit, Party
+from sandbox.party import Adjustable, ChangeForm, Exhibit, Panel, Party, Setting
 from sandbox.stage import Stage
 
 LONDON = ZoneInfo("Europe/London")
+FAULTS_SHOWN = 20
 
 
 def control_page(stage: Stage, log: Sequence[dict[str, Any]]) -> str:
@@ -108,13 +110,46 @@ def _party_card(stage: Stage, party: Party) -> str:
         f"<dt>Plays</dt><dd>{escape(party.notes)}</dd></dl>"
     )
     table = _faults_table(on) if on else ""
-    body = f'<div class="card-body">{facts}{_fault_form(party)}</div>{table}'
+    panel = _panel(party.name, party.panel()) if isinstance(party, Adjustable) else ""
+    body = f'<div class="card-body">{facts}{panel}{_fault_form(party)}</div>{table}'
     return _card(f"faults-{party.name}", party.title, state, body, look=bool(on))
+
+
+def _panel(party: str, panel: Panel) -> str:
+    gauges = "".join(
+        f"<dt>{escape(label)}</dt><dd>{escape(value)}</dd>" for label, value in panel.gauges
+    )
+    settings = "".join(_setting(party, setting) for setting in panel.settings)
+    return (
+        f'<dl class="facts">{gauges}</dl><form method="post" action="{panel.reset_url}">'
+        '<button class="button button-small" type="submit">Reset the counts</button></form>'
+        f'<form class="filters" method="post" action="{panel.url}">{settings}'
+        '<button class="button" type="submit">Change settings</button></form>'
+    )
+
+
+def _setting(party: str, setting: Setting) -> str:
+    if not setting.choices:
+        return _field(party, setting.name, setting.label, setting.hint, setting.value)
+    anchor = f"{setting.name}-{party}"
+    options = "".join(
+        f'<option value="{choice}"{" selected" if choice == setting.value else ""}>{choice}'
+        "</option>"
+        for choice in setting.choices
+    )
+    return (
+        f'<div class="field"><label for="{anchor}">{setting.label}</label>'
+        f'<p class="hint" id="{anchor}-hint">{setting.hint}</p><select class="input" '
+        f'id="{anchor}" name="{setting.name}" aria-describedby="{anchor}-hint">{options}'
+        "</select></div>"
+    )
 
 
 def _faults_table(on: Iterable[Switched]) -> str:
     heads = ("Fault", "Calls left", "Seconds", "Only calls containing", "Since", "Change")
-    return _table("Faults that are on, the next to strike first", heads, map(_fault_row, on))
+    # A drill lines up hundreds; the number above the table counts them all.
+    rows = map(_fault_row, islice(on, FAULTS_SHOWN))
+    return _table("Faults that are on, the next to strike first", heads, rows)
 
 
 def _fault_row(switched: Switched) -> str:
@@ -164,15 +199,17 @@ def _field(party: str, name: str, label: str, hint: str, value: str) -> str:
 
 def _exhibits_card(party: Party) -> str:
     exhibits = party.exhibits()
-    heads = ("Number", "What it is for", "Says", party.change_form.field)
+    form = party.change_form
+    heads = ("Number", "What it is for", "Says", form.field if form else "State")
     table = _table(f"{party.title}: records", heads, map(_exhibit_row, exhibits))
     line = f"{len(exhibits)} fixed records, all invented"
-    body = f'<div class="card-body">{_change_form(party)}</div>{table}'
+    body = (
+        f'<div class="card-body">{_change_form(party.name, form)}</div>{table}' if form else table
+    )
     return _card(f"records-{party.name}", f"{party.title}: records", line, body)
 
 
-def _change_form(party: Party) -> str:
-    form, name = party.change_form, party.name
+def _change_form(name: str, form: ChangeForm) -> str:
     options = "".join(
         f'<option value="{value}">{escape(label)}</option>' for value, label in form.choices
     )
@@ -249,7 +286,15 @@ ADDRESSES = (
             "retry_after, match; DELETE all, ?party= for one party, or /control/faults/ and an id"
         ),
     ),
+    (
+        "/control/faults/drill",
+        (
+            "POST party, seed, calls, share, among (a list of faults) and, if wanted, seconds: one "
+            "drawn fault or none for each of the next calls"
+        ),
+    ),
     ("/control/log", "GET with party, number, after, limit, wait, least; DELETE empties it"),
+    ("/control/log/counts", "GET the log's calls counted by their path, ?party= for one party"),
     (
         "/control/certificates",
         "every fixed certificate with its applicant; add a number for one; POST changes it",
@@ -284,8 +329,66 @@ ADDRESSES = (
         "/control/deliver",
         "POST size S, M or L, results (requestReference and responseUrl), clients: posts them now",
     ),
+    (
+        "/control/supply-points",
+        (
+            "GET with group (special, kept, made), first, count, ldz; add an MPRN for one; POST "
+            "answer and fields (quantities in kWh) changes it, null undoes"
+        ),
+    ),
+    (
+        "/control/supply-points/options",
+        (
+            "GET and POST envelope (classic, newer), unit (GWh, kWh), key_fault, quota_status "
+            "(500, 429), per_minute, per_month, answer_after_ms; null sets one back"
+        ),
+    ),
+    (
+        "/control/supply-points/counts",
+        "GET the calls of this minute and month with their limits; DELETE counts from nothing",
+    ),
+    ("/control/supply-points/look-ups", "GET how often each MPRN was looked up"),
+    ("/control/supply-points/clock", "GET and POST now, forward, stopped: its own time"),
+    (
+        "/control/market-messages/accepted",
+        (
+            "GET with job_id, after, limit: every message that was accepted, and what was accepted "
+            "more than once"
+        ),
+    ),
+    (
+        "/control/market-messages/attempts",
+        "GET with job_id, after, limit: every call, with its fault and what it led to",
+    ),
+    (
+        "/control/market-messages/switches",
+        "GET and POST: how the messages are checked and how answers are spelled; null undoes",
+    ),
+    (
+        "/control/market-messages/codes",
+        "GET and POST: the codes that are known for each field, for when unknown ones are refused",
+    ),
+    ("/control/market-messages/samples", "GET good messages; add a name for one, ready to send"),
     ("/control/clock", "GET and POST now, forward, stopped: the time by which meters are read"),
-    ("/control/reset", "POST forgets changes, faults, log, collections and the moved clock"),
+    (
+        "/control/production-tracking",
+        (
+            "clock, window, key, polls and verdicts; below it: clock (as above), options, key "
+            "(POST revoked), counts (?period=) and submissions (?period=, fk_system=, limit=), "
+            "decide (POST verdict passed, failed or own, and id, fk_system, notes)"
+        ),
+    ),
+    (
+        "/control/production-tracking/systems",
+        (
+            "every system; add an fk_system for one; POST name, capacity, active, behaviours, "
+            "last_value, last_date, extra_valid, extra_failed changes or adds it; DELETE removes it"
+        ),
+    ),
+    (
+        "/control/reset",
+        "POST forgets changes, faults, log, collections, accepted messages and the moved clock",
+    ),
 )
 
 

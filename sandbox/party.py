@@ -31,6 +31,27 @@ class ChangeForm:
     choices: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing about a party that the control page can set; without choices, a number."""
+
+    name: str
+    label: str
+    hint: str
+    value: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What the control page shows and sets of a party as a whole, and how its counts are reset."""
+
+    url: str
+    settings: tuple[Setting, ...]
+    gauges: tuple[tuple[str, str], ...]
+    reset_url: str
+
+
 class Party(Protocol):
     """An outside party: its calls, its credentials, its records and its control calls."""
 
@@ -39,7 +60,10 @@ class Party(Protocol):
     notes: str
     secret_headers: frozenset[str]
     secret_fields: frozenset[str]
-    change_form: ChangeForm
+
+    @property
+    def change_form(self) -> ChangeForm | None:
+        """The form that changes its records; None where none of them changes."""
 
     def open(self, shelf: Shelf) -> None:
         """Take the part of the store that belongs to this party."""
@@ -72,7 +96,31 @@ class Party(Protocol):
 
 
 @runtime_checkable
-class Active(Protocol):
+class Adjustable(Protocol):
+    """A party that can be set and read as a whole."""
+
+    def panel(self) -> Panel:
+        """Give its settings and counts as they are now."""
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A party that remembers something beside its records."""
+
+    def forget(self) -> None:
+        """Forget it, and go on with nothing."""
+
+
+@runtime_checkable
+class Discreet(Protocol):
+    """A party that is sent what no log may keep."""
+
+    def kept(self, body: bytes) -> bytes:
+        """Give what the log may keep of a request body; faults choose calls by it."""
+
+
+@runtime_checkable
+class Active(Forgetful, Protocol):
     """A party that also does something by itself, in the background."""
 
     def begin(self, courier: "Courier") -> None:
@@ -80,6 +128,3 @@ class Active(Protocol):
 
     def end(self) -> None:
         """End every thread of its own; what is left to do stays in the store."""
-
-    def forget(self) -> None:
-        """Drop what is left to do, and go on with nothing."""

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, unquote
 from sandbox import guard
 from sandbox.control import Control
 from sandbox.delivery import Settings, Wire, whole
-from sandbox.exchange import Answer, Request, json_answer
+from sandbox.exchange import Answer, BadRequest, Request, json_answer
 from sandbox.faults import Switched
 from sandbox.parties import all_parties
 from sandbox.party import Party
@@ -28,7 +28,7 @@ from sandbox.stage import Place, Stage
 from sandbox.store import Store
 
 STYLESHEET = Path(__file__).resolve().parents[1] / "static" / "portal.css"
-LARGEST_BODY = 32_000_000
+LARGEST_BODY = 64_000_000
 IDLE = 120.0  # seconds that an idle connection is kept
 
 
@@ -113,7 +113,7 @@ class Conversation(BaseHTTPRequestHandler):
             or "Transfer-Encoding" in self.headers
         ):
             self.close_connection = True
-            self._send(json_answer({"details": "Send a Content-Length up to 32 MB."}, 413))
+            self._send(json_answer({"details": "Send a Content-Length up to 64 MB."}, 413))
             return False
         self.body = self.rfile.read(int(length))
         return len(self.body) == int(length)
@@ -249,6 +249,13 @@ def _opened(state: Path | str) -> Store:
         raise StateUnusable(f"The state file {state} cannot be opened: {problem}.") from problem
 
 
+def _all_parties() -> Sequence[Party]:
+    try:
+        return all_parties(os.environ)
+    except BadRequest as problem:
+        raise CannotStart(str(problem)) from problem
+
+
 class RunningSandbox:
     """A sandbox that is being served; `.url` is its shared address."""
 
@@ -328,7 +335,7 @@ def start(
     doors: list[Door] = []
     store = _opened(state)
     try:
-        stage = Stage(store, all_parties(os.environ) if parties is None else parties)
+        stage = Stage(store, _all_parties() if parties is None else parties)
         doors.append(Door(host, port, stage))
         for place, party in enumerate(stage.parties.values(), start=1):
             doors.append(Door(host, port + place if port else 0, stage, party))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sandbox.courier import Courier
@@ -10,7 +10,7 @@ from sandbox.delivery import Delivered, Settings, Wire
 from sandbox.exchange import Answer, Request, run_route
 from sandbox.faults import ANSWERING, Fault, FaultBoard, Scene, Switched
 from sandbox.masking import masked_body, masked_headers, masked_text
-from sandbox.party import Active, Party
+from sandbox.party import Active, Discreet, Forgetful, Party
 from sandbox.store import Shelf, Store
 
 AS_IT_SHOULD_BE = Fault("As the specification says")
@@ -60,12 +60,10 @@ class Stage:
 
     def perform(self, party: Party, request: Request, target: str, wire: Wire) -> None:
         """Answer one call to a party, as it should be or with the fault that is on."""
-        body = masked_body(request.body, party.secret_fields)
+        body = kept_body(party, request.body)
         switched = self.board.take(party.name, f"{target} {body.decode()}")
         fault = ANSWERING[switched.fault] if switched else AS_IT_SHOULD_BE
         settings = switched.settings if switched else Settings()
-        usual = partial(usual_answer, party, request)
-        scene = Scene(party, request, settings, usual, self.port)
         number = self.store.log_received(
             party=party.name,
             method=request.method,
@@ -75,6 +73,9 @@ class Stage:
             credentials=party.knows(request),
             fault=switched.fault if switched else None,
         )
+        request = replace(request, number=number)
+        usual = partial(usual_answer, party, request)
+        scene = Scene(party, request, settings, usual, self.port)
         began = time.monotonic()
         delivered = Delivered(None, False)
         try:
@@ -102,10 +103,18 @@ class Stage:
     def reset(self) -> None:
         """Forget every change, fault and log row."""
         self.board.switch_off()
-        for party in self._active():
-            party.forget()
+        for party in self.parties.values():
+            if isinstance(party, Forgetful):
+                party.forget()
         self.store.forget()
         self.sync_doors()
+
+
+def kept_body(party: Party, body: bytes) -> bytes:
+    """Give what the log may keep of a request body."""
+    if isinstance(party, Discreet):
+        return party.kept(body)
+    return masked_body(body, party.secret_fields)
 
 
 def usual_answer(party: Party, request: Request) -> Answer:

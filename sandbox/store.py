@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -72,6 +72,19 @@ class Store:
         with self._lock:
             return [] if self._closed else self._connection.execute(sql, values).fetchall()
 
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for each row, all of them or none."""
+        with self._lock:
+            if self._closed:
+                return
+            self._connection.execute("begin")
+            try:
+                self._connection.executemany(sql, rows)
+            except BaseException:
+                self._connection.execute("rollback")
+                raise
+            self._connection.execute("commit")
+
     def stop_waiting(self) -> None:
         """Send everyone away who waits for the log to be complete."""
         with self._lock:
@@ -117,6 +130,11 @@ class Store:
             key,
         )
         return int(rows[0]["calls"]) if rows else 0
+
+    def all_calls(self, party: str) -> dict[str, int]:
+        """Give how often each record was asked for, of those that were."""
+        rows = self.run("select key, calls from record where party=? and calls > 0", party)
+        return {row["key"]: row["calls"] for row in rows}
 
     # The log: a row when a request was received (or is being posted), completed with its answer.
 
@@ -196,6 +214,13 @@ class Store:
                     return [_entry(row) for row in rows]
                 self._lock.wait(left)
 
+    def log_counts(self, party: str = "") -> dict[str, int]:
+        """Count the kept rows by their path, spoiled calls among them."""
+        rows = self.run(
+            "select path, count(*) as calls from log where party like ? group by path", party or "%"
+        )
+        return {row["path"]: row["calls"] for row in rows}
+
     def forget(self, *tables: str) -> None:
         """Empty the named tables."""
         with self._lock:
@@ -234,9 +259,17 @@ class Shelf:
         """Count one more call for a record and give the new count."""
         return self._store.count_call(self._party, key)
 
+    def all_calls(self) -> dict[str, int]:
+        """Give how often each record was asked for, of those that were."""
+        return self._store.all_calls(self._party)
+
     def forget(self, key: str) -> None:
         """Forget the changes and the count of one record."""
         self._store.run("delete from record where party=? and key=?", self._party, key)
+
+    def log(self, *, number: str, after: int, limit: int) -> list[dict[str, Any]]:
+        """Give the party's latest rows of the log, newest first."""
+        return self._store.log(party=self._party, number=number, after=after, limit=limit)
 
     # Tables of a party's own, whose names begin with the party's.
 
@@ -247,6 +280,10 @@ class Shelf:
     def run(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Run one statement on the party's own tables and give its rows."""
         return self._store.run(sql, *values)
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement on the party's own tables for each row, all of them or none."""
+        self._store.run_many(sql, rows)
 
     def together(self) -> AbstractContextManager[None]:
         """Let no other thread run a statement meanwhile."""

@@ -89,7 +89,13 @@ def test_reset_forgets_everything(caller):
 
 def test_addresses_of_the_parties(caller, played):
     parties = caller.control("GET", "/parties").json["parties"]
-    assert [party["name"] for party in parties] == ["registry", "meters"]
+    assert [party["name"] for party in parties] == [
+        "registry",
+        "meters",
+        "supply-points",
+        "market-messages",
+        "production-tracking",
+    ]
     for party in parties:
         assert party["shared_url"] == f"{played.url}/{party['name']}"
         assert party["own_url"] == played.party_url(party["name"])
