@@ -115,6 +115,7 @@ def addresses(port: int, sandbox_port: int) -> dict[str, str]:
         "PUBLIC_BASE_URL": f"http://localhost:{port}",
         "SEG_API_URL": f"http://127.0.0.1:{sandbox_port}/registry",
         "METERING_API_URL": f"http://127.0.0.1:{sandbox_port}/meters",
+        "SIP_API_URL": f"http://127.0.0.1:{sandbox_port}/market-messages",
     }
 
 
@@ -122,6 +123,7 @@ def demo_settings(known: dict[str, str], port: int, sandbox_port: int) -> dict[s
     """Make the settings of a demo: fresh secrets, and the same credentials for both sides."""
     user = known.get("SEG_API_USER") or f"portal-{secrets.token_hex(4)}@larkmoor.example"
     token = known.get("SEG_API_TOKEN") or secrets.token_urlsafe(24)
+    key = known.get("SIP_API_KEY") or secrets.token_urlsafe(24)
     return {
         "DEBUG": "off",
         "SECRET_KEY": secrets.token_urlsafe(48),
@@ -130,6 +132,8 @@ def demo_settings(known: dict[str, str], port: int, sandbox_port: int) -> dict[s
         "SEG_API_TOKEN": token,
         "SANDBOX_SEG_USER": user,
         "SANDBOX_SEG_TOKEN": token,
+        "SIP_API_KEY": key,
+        "SANDBOX_SIP_KEY": key,
         "SEG_AUTO_APPROVE": "on",
         **addresses(port, sandbox_port),
     }

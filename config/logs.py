@@ -28,7 +28,7 @@ _EVERY_EVENT: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_LOUD = ("core", "seg", "django", "django_structlog")
+_LOUD = ("core", "seg", "sip", "django", "django_structlog")
 _QUIET = ("celery", "django_structlog.celery")  # a line for every bell would bury the rest
 
 structlog.configure(

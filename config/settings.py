@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "core",
     "seg",
     "metering",
+    "sip",
     "sandbox",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -357,6 +358,30 @@ METERING_RESULT_ALLOWED_IPS: list[str] = env.list("METERING_RESULT_ALLOWED_IPS",
 METERING_RESULT_DUE_AFTER: int = env.int("METERING_RESULT_DUE_AFTER", default=60)
 METERING_BODY_LIMIT: int = env.int("METERING_BODY_LIMIT", default=16 * 1024 * 1024)
 METERING_RESULTS_PER_HOUR: int = env.int("METERING_RESULTS_PER_HOUR", default=20_000)
+
+# ---- Safe isolation desk (sip) ---------------------------------------------------------------
+SIP_API_URL: str = env.str("SIP_API_URL", default="http://127.0.0.1:8100/market-messages")
+SIP_API_KEY: str = env.str("SIP_API_KEY", default="sandbox-sip-key" if DEBUG else "")
+SIP_API_KEY_HEADER: str = env.str("SIP_API_KEY_HEADER", default="Authorization")
+SIP_API_KEY_SCHEME: str = env.str("SIP_API_KEY_SCHEME", default="Bearer")
+SIP_READ_TIMEOUT: float = env.float("SIP_READ_TIMEOUT", default=30.0)
+SIP_DEADLINE: float = env.float("SIP_DEADLINE", default=60.0)
+SIP_LEASE_MARGIN: float = env.float("SIP_LEASE_MARGIN", default=30.0)
+SIP_TRIES: int = env.int("SIP_TRIES", default=12)
+SIP_SECOND_PERSON: bool = env.bool("SIP_SECOND_PERSON", default=False)
+SIP_HEALTH_KEPT_DAYS: int = env.int("SIP_HEALTH_KEPT_DAYS", default=365)
+SIP_PHOTO_LONGEST_SIDE: int = env.int("SIP_PHOTO_LONGEST_SIDE", default=1600)
+SIP_PHOTO_BYTES: int = env.int("SIP_PHOTO_BYTES", default=600_000)
+SIP_PARTY_PHONE: str = env.str("SIP_PARTY_PHONE", default="")
+if not DEBUG and not SIP_API_KEY:
+    raise ImproperlyConfigured(
+        "SIP_API_KEY is missing: the market message service would refuse us."
+    )
+if SIP_LEASE_MARGIN < 10:
+    raise ImproperlyConfigured(
+        "SIP_LEASE_MARGIN must be 10 seconds or more: otherwise a message could still be on its "
+        "way when it is given up as Unknown."
+    )
 
 LOGGING = logging_config(debug=DEBUG)
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False

@@ -7,6 +7,8 @@ from core.models import PartnerCall
 from core.outcomes import CallRecord, Kind
 from core.workflow import PORTAL, Case
 
+CUT_OFF = "The worker stopped before it could record an answer. "
+
 
 def record(call: CallRecord | None, *, case: Case | None = None) -> None:
     """Keep one call with who made its case due; None (no call was made) keeps nothing."""
@@ -15,7 +17,13 @@ def record(call: CallRecord | None, *, case: Case | None = None) -> None:
 
 
 def record_cut_off(
-    *, party: str, operation: str, kind: Kind, started_at: datetime, case: Case
+    *,
+    party: str,
+    operation: str,
+    kind: Kind,
+    started_at: datetime,
+    case: Case,
+    what_now: str = "The call was made again.",
 ) -> None:
     """Keep that an earlier attempt ended without a result because its worker stopped."""
     PartnerCall.objects.create(
@@ -24,7 +32,7 @@ def record_cut_off(
         kind=kind,
         started_at=started_at,
         outcome="cut off",
-        problem="The worker stopped before it could record an answer. The call was made again.",
+        problem=CUT_OFF + what_now,
         **_about(case),
         **_cause(case),
     )

@@ -65,7 +65,11 @@ class Hit:
 
 @dataclass(frozen=True)
 class Desk:
-    """A desk's registration. Dotted paths are read when first needed."""
+    """A desk's registration. Dotted paths are read when first needed.
+
+    `own_permission` lets people in who see only their own cases there. `engineer_permissions` are
+    for the role `engineer`, `private_permissions` for the desk's role and no supervisor.
+    """
 
     slug: str
     label: str
@@ -83,6 +87,14 @@ class Desk:
     role_permissions: tuple[str, ...] = ()
     supervisor_permissions: tuple[str, ...] = ()
     view_permissions: tuple[str, ...] = field(default=())
+    own_permission: str = ""
+    engineer_permissions: tuple[str, ...] = ()
+    private_permissions: tuple[str, ...] = ()
+
+    def open_to(self, user: "User") -> bool:
+        """Whether this person has anything to do here: the whole desk, or cases of their own."""
+        own = bool(self.own_permission) and user.has_perm(self.own_permission)
+        return user.has_perm(self.permission) or own
 
     def tile_for(self, user: "User") -> Tile:
         """The desk's tile."""
@@ -132,5 +144,5 @@ def desk(slug: str) -> Desk:
 
 
 def desks_for(user: "User") -> Iterable[Desk]:
-    """The desks whose pages this person may see."""
-    return (one for one in all_desks() if user.has_perm(one.permission))
+    """The desks whose pages, or whose own cases, this person may see."""
+    return (one for one in all_desks() if one.open_to(user))

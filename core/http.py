@@ -143,6 +143,9 @@ class _Watched(HTTPConnection):
         if self.sock is None:
             self.connect()
         _wire.sent = True
+        if _wire.deadline is not None and self.sock is not None:
+            # Until here the time to connect holds, in which a body of megabytes may not leave.
+            self.sock.settimeout(_wire.deadline.seconds)
         super().send(payload)
 
 
@@ -394,6 +397,7 @@ class _Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.expired = False
         self._line: socket.socket | None = None
         self._timer = threading.Timer(seconds, self._expire)

@@ -23,14 +23,16 @@ AUDITOR = (*EVERY_DESK, "core.view_statuschange", "core.view_note", "core.view_a
 
 def set_up() -> None:
     """Make every role with exactly the permissions the desks name. Repeating it changes nothing."""
-    supervisor, auditor = set(SUPERVISOR), set(AUDITOR)
+    supervisor, auditor, engineer = set(SUPERVISOR), set(AUDITOR), set[str]()
     for desk in desks.all_desks():
-        _role(desk.role, {*desk.role_permissions, *EVERY_DESK, "core.acknowledge_alarm"})
+        alone = {*desk.private_permissions, *EVERY_DESK, "core.acknowledge_alarm"}
+        _role(desk.role, {*desk.role_permissions, *alone})
         supervisor |= {*desk.role_permissions, *desk.supervisor_permissions}
         auditor |= set(desk.view_permissions)
+        engineer |= set(desk.engineer_permissions)
     _role("supervisor", supervisor)
     _role("auditor", auditor)
-    _role("engineer", set())
+    _role("engineer", engineer)
 
 
 def _role(name: str, permissions: Iterable[str]) -> None:

@@ -60,7 +60,8 @@ def _greeting(tiles: list[desks.Tile], groups: list[desks.InboxGroup], now: date
 
 
 def _alarm_group(user: User) -> list[desks.InboxGroup]:
-    slugs = [*(desk.slug for desk in desks.desks_for(user)), "core"]
+    seen = (desk.slug for desk in desks.desks_for(user) if user.has_perm(desk.permission))
+    slugs = [*seen, "core"]
     rows = Alarm.objects.filter(acknowledged_at=None, over_at=None, desk__in=slugs)[:20]
     items = [
         desks.InboxItem(

@@ -31,7 +31,9 @@ from tests.parcels.models import Parcel
 
 pytestmark = pytest.mark.django_db
 OURS = [
-    model for model in apps.get_models() if model._meta.app_label in {"core", "metering", "seg"}
+    model
+    for model in apps.get_models()
+    if model._meta.app_label in {"core", "metering", "seg", "sip"}
 ]
 LOGS = [StatusChange, Note, PartnerCall, Email, Alarm, Heartbeat, Counter, Application]
 

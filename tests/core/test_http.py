@@ -613,3 +613,46 @@ def test_a_reply_that_could_not_be_read_is_encrypted_at_rest(serve):
         cursor.execute("SELECT reply_unread, reply_body FROM core_partnercall")
         assert "Ada" not in str(cursor.fetchall())
     assert PartnerCall.objects.get().reply_unread == "<html>Ada Lark lives here</html>"
+
+
+# ---- Bodies of megabytes ---------------------------------------------------------------------
+
+LARGE = b'{"photo": "' + b"x" * 24_000_000 + b'"}'
+
+
+@pytest.fixture
+def slow_reader():
+    """A party that takes a connection and reads nothing until it is told: `go.set()`."""
+    listener, go = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve_one():
+        line, _ = listener.accept()
+        with line:
+            go.wait(5)
+            left = len(LARGE)
+            while left > 0 and (part := line.recv(1 << 20)):
+                left -= len(part)
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    thread = threading.Thread(target=serve_one, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", go
+    go.set()
+    thread.join(10)
+    listener.close()
+
+
+def test_a_large_body_may_take_longer_to_leave_than_to_connect(slow_reader, monkeypatch):
+    url, go = slow_reader
+    monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.1)
+    threading.Timer(0.4, go.set).start()
+    answer = call(url, operation(Kind.ONCE, "POST"), body=LARGE)
+    assert answer.body == b"{}"
+
+
+def test_a_party_that_does_not_read_ends_at_the_deadline(slow_reader):
+    url, _ = slow_reader
+    began = time.monotonic()
+    lost = outcome_of(url, operation(Kind.ONCE, "POST"), body=LARGE, limits={"deadline": 0.5})
+    assert isinstance(lost, Unknown)
+    assert time.monotonic() - began < 3

@@ -2,12 +2,14 @@
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
 
-from core import desks, roles
+from core import alarms, desks, roles
 from core.workflow import allowed_moves
 from tests.factories import ApplicationFactory
 
 pytestmark = pytest.mark.django_db
+DESKS = ("Export tariff", "Metering", "Safe isolation")
 WRITES = ("add_", "change_", "delete_", "decide_", "reopen_", "reveal_", "acknowledge_")
 
 
@@ -39,7 +41,9 @@ def test_an_auditor_reads_and_changes_nothing(auditor):
 
 def test_a_supervisor_may_what_every_desk_may():
     for desk in desks.all_desks():
-        assert permissions_of(desk.role) <= permissions_of("supervisor")
+        private = set(desk.private_permissions)
+        assert permissions_of(desk.role) - private <= permissions_of("supervisor")
+        assert not private & (permissions_of("supervisor") | permissions_of("auditor"))
         assert set(desk.supervisor_permissions) <= permissions_of("supervisor")
 
 
@@ -74,10 +78,11 @@ def test_which_pages_a_role_may_see(role, paths, person, signed_in):
     ("role", "entries"),
     [
         ("export tariff", ["Home", "Export tariff", "Calls", "E-mails", "Health"]),
-        ("supervisor", ["Home", "Export tariff", "Metering", "Calls", "E-mails", "Health"]),
-        ("auditor", ["Home", "Export tariff", "Metering", "Calls", "E-mails", "Health"]),
+        ("supervisor", ["Home", *DESKS, "Calls", "E-mails", "Health"]),
+        ("auditor", ["Home", *DESKS, "Calls", "E-mails", "Health"]),
         ("metering", ["Home", "Metering", "Calls", "E-mails", "Health"]),
-        ("engineer", ["Home"]),
+        ("safe isolation", ["Home", "Safe isolation", "Calls", "E-mails", "Health"]),
+        ("engineer", ["Home", "Safe isolation"]),
         ("", ["Home"]),
     ],
 )
@@ -86,6 +91,15 @@ def test_the_menu_shows_only_what_a_role_may_see(role, entries, person, signed_i
     shown = [menu["home"], *menu["desks"], *menu["behind"]]
     assert [entry["label"] for entry in shown] == entries
     assert [entry["label"] for entry in shown if entry["current"]] == ["Home"]
+
+
+def test_an_engineer_sees_no_alarm_of_a_desk(person, signed_in):
+    alarms.sound("k", desk="sip", title="Their key is refused", now=timezone.now())
+    shown = {
+        role: "Their key is refused" in signed_in(person(role)).get("/").content.decode()
+        for role in ("safe isolation", "metering", "engineer")
+    }
+    assert shown == {"safe isolation": True, "metering": False, "engineer": False}
 
 
 def test_the_menu_leads_staff_to_the_reference_tables(person, signed_in):

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group, Permission
 
 from core.models import User
 
-ROLES = ("export tariff", "metering", "engineer", "supervisor", "auditor")
+ROLES = ("export tariff", "metering", "safe isolation", "engineer", "supervisor", "auditor")
 
 
 class UserFactory(factory.django.DjangoModelFactory):

@@ -197,6 +197,68 @@ def half_hours(meter):
     return {"stored": stored, "missing": standing.half_hours}
 
 
+# ---- Safe isolation --------------------------------------------------------------------------
+
+
+def isolate(who, engineer, key, details):
+    """Create an isolation job for an engineer."""
+    from django.utils import timezone
+
+    from core.models import User
+    from core.workflow import actor_for
+    from sip import actions
+
+    given = {
+        **details,
+        "planned_date": date.fromisoformat(details["planned_date"]),
+        "engineer": User.objects.get(email=engineer),
+    }
+    by = actor_for(User.objects.get(email=who))
+    row = actions.create_job(details=actions.Details(**given), key=key, by=by, now=timezone.now)
+    return {"reference": row.reference, "job_id": str(row.job_id)}
+
+
+def hand_in(reference, who, blocks):
+    """Fill in a worksheet, without photos, and hand it in."""
+    from django.utils import timezone
+
+    from core.models import User
+    from core.workflow import actor_for
+    from sip import actions, messages
+    from sip.models import Job
+
+    by = actor_for(User.objects.get(email=who))
+    for name, values in blocks.items():
+        job = Job.objects.get(reference=reference)
+        photos = messages.photo_keys()
+        answers = {key: said for key, said in values.items() if f"{name}.{key}" not in photos}
+        if name != "job_details":
+            actions.save_block(
+                job=job, block=name, answers=answers, revision=0, by=by, now=timezone.now
+            )
+    actions.hand_in(job=Job.objects.get(reference=reference), by=by, now=timezone.now)
+
+
+def isolation(reference):
+    """Everything that happened to an isolation job."""
+    from core.models import StatusChange
+    from sip.models import Job
+
+    row = Job.objects.get(reference=reference)
+    moves = StatusChange.objects.filter(case_label=row.case_label, case_id=row.pk).order_by("pk")
+    return {
+        "status": row.status,
+        "why": row.why,
+        "job_id": str(row.job_id),
+        "scenario": row.scenario,
+        "moves": [change.move for change in moves],
+        "attempts": [one.outcome for one in row.sends.order_by("number")],
+        "versions": row.versions.count(),
+        "photos": row.photos.filter(replaced_at=None).count(),
+        "answers": {sheet.block: sheet.answers for sheet in row.sheets.all()},
+    }
+
+
 # ---- Export tariff ---------------------------------------------------------------------------
 
 
@@ -266,10 +328,14 @@ def broken_page():
     return reply.content.decode()
 
 
-TELLING = (case, cases, read, reads_of, deliveries, meters, half_hours, alarms, broken_page)
+TELLING = (
+    *(case, cases, isolation, alarms, broken_page),
+    *(read, reads_of, deliveries, meters, half_hours),
+)
 DOING = (
     *(set_up, submit, decide, withdraw_own, check_again),
     *(add_meter, ask_meter, decide_read),
+    *(isolate, hand_in),
 )
 WORK = {one.__name__: one for one in (*DOING, *TELLING)}
 

@@ -41,12 +41,14 @@ class Town:
         self.clerk = None
         self.registry = None
         self.meters = None
+        self.market = None
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.given = self._environment(settings)
 
     def _environment(self, settings):
         user, token = f"{secrets.token_hex(4)}@larkmoor.example", secrets.token_urlsafe(24)
+        key = secrets.token_urlsafe(24)
         return {
             **{name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
             "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -61,6 +63,8 @@ class Town:
             "SEG_API_TOKEN": token,
             "SANDBOX_SEG_USER": user,
             "SANDBOX_SEG_TOKEN": token,
+            "SIP_API_KEY": key,
+            "SANDBOX_SIP_KEY": key,
             "SANDBOX_STATE": str(self.folder / "sandbox.sqlite3"),
             "SANDBOX_PORT": "0",
             "SEG_AUTO_APPROVE": "on",
@@ -78,6 +82,8 @@ class Town:
         self.registry, self.meters = Registry(sandbox), Meters(sandbox)
         self.given["SEG_API_URL"] = self.registry.own_url
         self.given["METERING_API_URL"] = self.meters.own_url
+        self.market = Market(sandbox)
+        self.given["SIP_API_URL"] = self.market.own_url
         self.clerk = Clerk(self)
         self.clerk.ask("set_up")
         for name in ("worker", "beat", *(["web"] if web else [])):
@@ -300,6 +306,24 @@ class Meters(Played):
         """Switch every fault off, and collect."""
         super().mend()
         self.collecting(paused=False)
+
+
+class Market(Played):
+    """The played market message service's control calls."""
+
+    name = "market-messages"
+
+    def accepted(self, job_id):
+        """What it has accepted for a job, oldest first."""
+        return self._call(f"/{self.name}/accepted?job_id={job_id}")["accepted"]
+
+    def switch(self, **switches):
+        """Set its switches: switch(refuse_unknown_codes=True); None sets one back."""
+        return self._call(f"/{self.name}/switches", switches)
+
+    def sample(self, name):
+        """The blocks of a sample message."""
+        return self._call(f"/{self.name}/samples/{name}")
 
 
 # ---- The machine -----------------------------------------------------------------------------

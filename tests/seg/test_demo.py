@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def only_this_desk(monkeypatch):
     """The meters of the other desk's demo stay out of it."""
     monkeypatch.setattr("metering.demo.fill", lambda: iter(()))
+    monkeypatch.setattr("sip.demo.fill", lambda: iter(()))
 
 
 @pytest.fixture

@@ -39,6 +39,8 @@ PEOPLE = (
     Person("Orla Fenn", "export tariff"),
     Person("Tam Birkett", "export tariff"),
     Person("Rafe Tolland", "metering"),
+    Person("Mabel Quist", "safe isolation"),
+    Person("Perrin Oakes", "safe isolation"),
     Person("Joss Ardley", "engineer"),
     Person("Ines Corrow", "supervisor", is_staff=True),
     Person("Petra Lowick", "auditor", is_staff=True),
