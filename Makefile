@@ -13,6 +13,7 @@ AS_IN_PRODUCTION = ENV_FILE=none DEBUG=off ENVIRONMENT_LABEL=LIVE ALLOWED_HOSTS=
 	PUBLIC_BASE_URL=https://portal.example SECRET_KEY=$(FRESH)$(FRESH) \
 	FIELD_ENCRYPTION_KEYS=$(FRESH) SEG_API_URL=https://registry.example \
 	METERING_API_URL=https://meters.example METERING_RESULT_ALLOWED_IPS=192.0.2.10 \
+	PTS_API_URL=https://pts.example PTS_API_KEY=$(FRESH) PTS_SUBSCRIPTION_KEY=$(FRESH) \
 	SIP_API_URL=https://market-messages.example SIP_API_KEY=$(FRESH) \
 	SEG_API_USER=portal@example.org SEG_API_TOKEN=$(FRESH)
 

@@ -6,13 +6,14 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import metering, seg_list, seg_time_to_decision
+from benchmarks import metering, pts, seg_list, seg_time_to_decision
 from benchmarks.table import Line, tables
 
 BENCHMARKS: dict[str, Callable[[], Iterable[Line]]] = {
     "seg_time_to_decision": seg_time_to_decision.measure,
     "seg_list": seg_list.measure,
     "metering": metering.measure,
+    "pts": pts.measure,
 }
 
 

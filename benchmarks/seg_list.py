@@ -29,10 +29,10 @@ def measure() -> Iterator[Measured]:
         try:
             town.open()
             queries = _inside(town)
-            session = _signed_in(town)
-            reference = _times(session, f"{town.url}/healthz")
+            session = signed_in(town)
+            reference = times(session, f"{town.url}/healthz")
             for name, path in PAGES.items():
-                seconds = _times(session, town.url + path)
+                seconds = times(session, town.url + path)
                 note = f"{queries[path]} queries; reference: /healthz"
                 yield Measured(f"List of {APPLICATIONS:,}, {name}", seconds, reference, note)
         finally:
@@ -47,17 +47,19 @@ def _inside(town: Town) -> dict[str, int]:
     return counted
 
 
-def _signed_in(town: Town) -> requests.Session:
+def signed_in(town: Town, name: str = "orla") -> requests.Session:
+    """Sign in as one of the town's people."""
     session, url = requests.Session(), f"{town.url}/accounts/login/"
     session.get(url, timeout=30).raise_for_status()
-    email, password = town.people["orla"]
+    email, password = town.people[name]
     token = session.cookies.get("csrftoken", "")
     said = {"login": email, "password": password, "csrfmiddlewaretoken": token}
     session.post(url, data=said, timeout=30).raise_for_status()
     return session
 
 
-def _times(session: requests.Session, url: str) -> list[float]:
+def times(session: requests.Session, url: str) -> list[float]:
+    """Ask for a page again and again; seconds of each."""
     taken = []
     for _ in range(TIMES):
         begun = time.perf_counter()

@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "core",
     "seg",
     "metering",
+    "pts",
     "sip",
     "sandbox",
     "django.contrib.admin",
@@ -218,6 +219,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "metering.fill_gaps",
         "schedule": crontab(hour=6, minute=15),
         "options": {"expires": 3600.0},
+    },
+    "pts.keep_windows": {
+        "task": "pts.keep_windows",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
     },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
@@ -358,6 +364,26 @@ METERING_RESULT_ALLOWED_IPS: list[str] = env.list("METERING_RESULT_ALLOWED_IPS",
 METERING_RESULT_DUE_AFTER: int = env.int("METERING_RESULT_DUE_AFTER", default=60)
 METERING_BODY_LIMIT: int = env.int("METERING_BODY_LIMIT", default=16 * 1024 * 1024)
 METERING_RESULTS_PER_HOUR: int = env.int("METERING_RESULTS_PER_HOUR", default=20_000)
+
+# ---- Production desk (pts) -------------------------------------------------------------------
+PTS_API_URL: str = env.str("PTS_API_URL", default="http://127.0.0.1:8100/production-tracking")
+PTS_API_KEY: str = env.str("PTS_API_KEY", default="sandbox-pts-key" if DEBUG else "")
+PTS_SUBSCRIPTION_KEY: str = env.str(
+    "PTS_SUBSCRIPTION_KEY", default="sandbox-pts-subscription-key" if DEBUG else ""
+)
+PTS_TIME_ZONE: str = env.str("PTS_TIME_ZONE", default="America/New_York")
+PTS_WINDOW_LAST_DAYS: int = env.int("PTS_WINDOW_LAST_DAYS", default=5)
+PTS_WINDOW_UNTIL_DAY: int = env.int("PTS_WINDOW_UNTIL_DAY", default=5)
+PTS_BODY_LIMIT: int = env.int("PTS_BODY_LIMIT", default=256 * 1024)
+PTS_PLAUSIBLE_FROM: str = env.str("PTS_PLAUSIBLE_FROM", default="0.3")
+PTS_PLAUSIBLE_TO: str = env.str("PTS_PLAUSIBLE_TO", default="1.7")
+PTS_MAIL_TO: str = env.str("PTS_MAIL_TO", default=SUPPLIER_EMAIL)
+PTS_TEST_FAILURES_COUNT: bool = env.bool("PTS_TEST_FAILURES_COUNT", default=False)
+if not DEBUG and not (PTS_API_KEY and PTS_SUBSCRIPTION_KEY):
+    raise ImproperlyConfigured(
+        "PTS_API_KEY and PTS_SUBSCRIPTION_KEY are missing: "
+        "the production tracking system would refuse us."
+    )
 
 # ---- Safe isolation desk (sip) ---------------------------------------------------------------
 SIP_API_URL: str = env.str("SIP_API_URL", default="http://127.0.0.1:8100/market-messages")

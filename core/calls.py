@@ -22,7 +22,7 @@ def record_cut_off(
     operation: str,
     kind: Kind,
     started_at: datetime,
-    case: Case,
+    case: Case | None = None,
     what_now: str = "The call was made again.",
 ) -> None:
     """Keep that an earlier attempt ended without a result because its worker stopped."""

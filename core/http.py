@@ -48,11 +48,12 @@ class PlainHttpRefused(ValueError):
 
 @dataclass(frozen=True)
 class Party:
-    """An outside party: its name for people, its base address and the headers that are secret."""
+    """An outside party: its name for people, its base address and its headers."""
 
     name: str
     base_url: str
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     read_timeout: float = READ_TIMEOUT
     deadline: float = TOTAL_DEADLINE
     reply_limit: int = REPLY_LIMIT
@@ -83,6 +84,14 @@ class Reply:
         """Seconds the party asks us to wait, when it says so in seconds."""
         value = self.headers.get("Retry-After", "")
         return float(value) if value.isascii() and value.isdigit() else None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the caller knows of a body that it built: what may be kept, and the secrets in it."""
+
+    kept: str
+    secrets: tuple[str, ...]
 
 
 class _Wire(threading.local):
@@ -192,12 +201,15 @@ class Session:
         path_values: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        known: Known | None = None,
     ) -> Reply:
         """Make one call and return the reply, whatever its HTTP status.
 
+        `known` saves a large body of our own making from being read again for the record.
         Raises `Unavailable`, `LookUpFirst`, `Unknown` or `Unexpected` when no whole reply came.
         """
         attempt = _Attempt(self.party, operation, path_values or {}, query or {}, body)
+        attempt.known = known
         if operation.kind is Kind.ONCE:
             self.close()
             self._requests = self._open()
@@ -266,6 +278,7 @@ class _Attempt:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.received = bytearray()
+        self.known: Known | None = None
 
     def make(self, session: requests.Session) -> Reply:
         deadline = _Deadline(self.party.deadline)
@@ -291,7 +304,7 @@ class _Attempt:
         with session.request(
             self.operation.method,
             self.url,
-            headers={**headers, **self.party.secret_headers},
+            headers={**headers, **self.party.headers, **self.party.secret_headers},
             data=self.body,
             timeout=(CONNECT_TIMEOUT, self.party.read_timeout),
             allow_redirects=False,
@@ -354,10 +367,11 @@ class _Attempt:
 
     def _record(self, outcome: str, problem: str = "") -> CallRecord:
         """Write down what may be kept of this call, also of a reply that broke off."""
-        secrets = [*self.party.secret_headers.values(), *secrets_in(self.body or b"")]
+        in_body = self.known.secrets if self.known else secrets_in(self.body or b"")
+        secrets = [*self.party.secret_headers.values(), *in_body]
         body = bytes(self.received)
         kept, unread = keep_body(body, self.operation.keep_reply, secrets)
-        sent, _ = keep_body(self.body or b"", self.operation.keep_request, secrets)
+        sent = self._sent(secrets)
         return CallRecord(
             party=self.party.name,
             operation=self.operation.name,
@@ -368,7 +382,10 @@ class _Attempt:
             problem=problem,
             http_status=self.status,
             request_line=without(f"{self.operation.method} {self.line}", secrets),
-            request_headers=dict.fromkeys(self.party.secret_headers, REMOVED),
+            request_headers={
+                **self.party.headers,
+                **dict.fromkeys(self.party.secret_headers, REMOVED),
+            },
             request_body=sent,
             reply_headers=keep_headers(self.headers, secrets),
             reply_body=kept,
@@ -376,6 +393,11 @@ class _Attempt:
             reply_size=len(body),
             reply_sha256=hashlib.sha256(body).hexdigest() if body else "",
         )
+
+    def _sent(self, secrets: list[str]) -> str:
+        if self.known:
+            return without(self.known.kept[:KEPT_TEXT], secrets)
+        return keep_body(self.body or b"", self.operation.keep_request, secrets)[0]
 
 
 def _in_its_place(value: str) -> str:

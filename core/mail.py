@@ -6,6 +6,7 @@ A person's decision waits before it leaves; Stop wins only while no worker has c
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from smtplib import SMTPRecipientsRefused
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -29,7 +30,7 @@ LINK = "[link]"
 
 def post(
     *,
-    case: Case,
+    case: Case | None,
     purpose: str,
     to: str,
     subject: str,
@@ -46,9 +47,7 @@ def post(
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].partition("@")[2] or "localhost"
     send_at = now + timedelta(seconds=delay)
     email = Email.objects.create(
-        case_label=case.case_label,
-        case_id=case.pk,
-        reference=case.reference,
+        **_about(case),
         purpose=purpose,
         message_id=new_message_id(domain),
         to=to,
@@ -62,6 +61,12 @@ def post(
     )
     queue.due(MAIL, email.pk, now=now, at=send_at)
     return email
+
+
+def _about(case: Case | None) -> dict[str, Any]:
+    if case is None:
+        return {}
+    return {"case_label": case.case_label, "case_id": case.pk, "reference": case.reference}
 
 
 def send(claim: queue.Claim, *, now: datetime) -> bool:

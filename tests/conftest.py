@@ -138,6 +138,78 @@ def registry(sandbox, settings):
     sandbox.reset()
 
 
+# ---- The production tracking system, played over HTTP ------------------------------------------
+
+
+@dataclass
+class PlayedTracking:
+    """The production tracking system as a test sees it; `url` is its base address."""
+
+    running: object
+    url: str
+
+    def fault(self, name, *, calls=None, seconds=None, match="", **how):
+        """Switch a fault on ("500", "lost", …), for so many calls or until the test ends."""
+        settings = {"calls": calls, "seconds": seconds, "match": match, **how}
+        return self.running.switch_on("production-tracking", name, **settings)
+
+    def mend(self):
+        """Switch every fault off."""
+        self.running.switch_off("production-tracking")
+
+    def log(self, path=""):
+        """What it received, oldest first."""
+        rows = self.running.log(party="production-tracking")[::-1]
+        return [row for row in rows if row["path"].endswith(path)]
+
+    def at(self, moment):
+        """Set its clock to a moment and stop it there."""
+        self.control("/clock", {"now": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "stopped": True})
+
+    def options(self, **chosen):
+        """Change how it behaves: window, validation_by, errors_count, …"""
+        self.control("/options", chosen)
+
+    def system(self, key, **changes):
+        """A system as it holds it, with what is plausible now; changed when changes are given."""
+        return self.control(f"/systems/{key}", changes or None)
+
+    def counts(self, key):
+        """Its own count of a system's submissions in the open window: valid, failed, undecided."""
+        return self.control("/counts").get(str(key), {"valid": 0, "failed": 0, "undecided": 0})
+
+    def submissions(self, key):
+        """What ARPost brought of a system, newest first."""
+        rows = self.control(f"/submissions?fk_system={key}")["submissions"]
+        return [row for row in rows if not row["test"]]
+
+    def decide(self, verdict, **which):
+        """End validation now: "passed", "failed" or "own"."""
+        self.control("/decide", {"verdict": verdict, **which})
+
+    def control(self, path, content=None):
+        """Call its control interface."""
+        body = None if content is None else json.dumps(content).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(
+            f"{self.running.url}/control/production-tracking{path}",
+            body,
+            headers,
+            method="POST" if body else "GET",
+        )
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return json.load(reply)
+
+
+@pytest.fixture
+def production(sandbox, settings):
+    """The production tracking system on its own port, without faults, submissions or log."""
+    sandbox.reset()
+    settings.PTS_API_URL = sandbox.party_url("production-tracking")
+    yield PlayedTracking(sandbox, settings.PTS_API_URL)
+    sandbox.reset()
+
+
 # ---- Work ------------------------------------------------------------------------------------
 
 

@@ -17,10 +17,8 @@ _OURS = (
     *("TRUSTED_PROXY_COUNT", "SEND_DELAY_SECONDS", "DEFAULT_FROM_EMAIL", "SUPPLIER_NAME"),
     *("SUPPLIER_EMAIL", "SUPPLIER_PHONE"),
 )
-for _name in [
-    *_OURS,
-    *(name for name in os.environ if name.startswith(("SEG_", "METERING_", "SIP_"))),
-]:
+_DESKS = ("SEG_", "METERING_", "PTS_", "SIP_")
+for _name in [*_OURS, *(name for name in os.environ if name.startswith(_DESKS))]:
     os.environ.pop(_name, None)
 os.environ.update(
     ENV_FILE=str(_folder / "no.env"),

@@ -7,7 +7,11 @@ from django.conf import settings
 
 READ = re.compile(r'\benv\.\w+\(\s*"([A-Z_]+)"|_secret\("([A-Z_]+)"')
 NAMED = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=", re.MULTILINE)
-OF_THE_SANDBOX = {"SANDBOX_PORT", "SANDBOX_SEG_USER", "SANDBOX_SEG_TOKEN", "SANDBOX_SIP_KEY"}
+OF_THE_SANDBOX = {
+    *("SANDBOX_PORT", "SANDBOX_SEG_USER", "SANDBOX_SEG_TOKEN"),
+    *("SANDBOX_PTS_KEY", "SANDBOX_PTS_SUBSCRIPTION_KEY", "SANDBOX_PTS_WINDOW"),
+    "SANDBOX_SIP_KEY",
+}
 OF_THE_START = {"ENV_FILE"}
 
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 OURS = [
     model
     for model in apps.get_models()
-    if model._meta.app_label in {"core", "metering", "seg", "sip"}
+    if model._meta.app_label in {"core", "metering", "pts", "seg", "sip"}
 ]
 LOGS = [StatusChange, Note, PartnerCall, Email, Alarm, Heartbeat, Counter, Application]
 

@@ -559,7 +559,7 @@ def test_a_page_costs_the_same_with_five_rows_and_with_fifty(url, signed_in, sup
             assert client.get(url).status_code == 200
         costs.append(len(queries))
     assert costs[1] <= costs[0] + (1 if url in {"/"} else 0), costs
-    assert costs[1] <= 30
+    assert costs[1] <= 50  # home asks each desk
 
 
 @pytest.mark.parametrize("url", ["/seg/", "/calls/", "/mails/"])

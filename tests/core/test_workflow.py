@@ -17,6 +17,7 @@ from core.workflow import (
     PORTAL,
     Actor,
     Conflict,
+    Different,
     NotAllowed,
     StatusIsGuarded,
     Who,
@@ -25,12 +26,15 @@ from core.workflow import (
     case_models,
     mermaid,
     move,
+    move_many,
 )
 from metering.models import MeterRead
+from pts.models import Report
 from seg.models import Application
 from sip.models import Job
 from tests.factories import ApplicationFactory, ParcelFactory, TariffFactory
 from tests.factories.metering import MeterReadFactory
+from tests.factories.pts import ReportFactory
 from tests.factories.sip import JobFactory
 from tests.parcels.models import Parcel
 
@@ -38,6 +42,7 @@ FACTORIES = {
     Parcel: ParcelFactory,
     Application: ApplicationFactory,
     MeterRead: MeterReadFactory,
+    Report: ReportFactory,
     Job: JobFactory,
 }
 MODELS = tuple(FACTORIES)
@@ -457,3 +462,83 @@ def test_a_move_costs_two_queries(django_assert_num_queries):
     case = ParcelFactory()
     with transaction.atomic(), django_assert_num_queries(2):
         move(case, "hold", by=PORTAL, now=case.status_at + timedelta(seconds=1))
+
+
+# ---- Many at once ----------------------------------------------------------------------------
+
+
+def move_all(cases, name, by, **how):
+    with transaction.atomic():
+        return move_many(cases, name, by=by, now=now(), **how)
+
+
+@pytest.mark.django_db
+def test_many_move_in_few_statements(django_assert_num_queries):
+    parcels = [ParcelFactory() for _ in range(12)]
+    with django_assert_num_queries(6):
+        moved = move_all(parcels, "hold", PORTAL, note="Christmas", looked=3)
+    assert moved == parcels
+    assert set(Parcel.objects.values_list("status", "looked", "due_at")) == {("held", 3, None)}
+    for parcel in parcels:
+        change = StatusChange.objects.for_case(parcel).last()
+        assert (change.from_status, change.to_status, change.note) == (
+            "packed",
+            "held",
+            "Christmas",
+        )
+        assert parcel.status == "packed"  # what was read stays as it was read
+
+
+@pytest.mark.django_db
+def test_those_that_moved_meanwhile_are_left_out():
+    parcels = [ParcelFactory() for _ in range(4)]
+    moved(parcels[0], "hold", PORTAL)
+    there_and_back = ParcelFactory(status="sending")
+    stale = Parcel.objects.get(pk=there_and_back.pk)
+    Parcel.objects.filter(pk=parcels[1].pk).update(looked=1)  # no move
+    assert move_all([*parcels, stale], "hold", PORTAL) == parcels[1:]
+    assert status_of(there_and_back) == "sending"
+    assert StatusChange.objects.for_case(parcels[0]).filter(move="hold").count() == 1
+
+
+@pytest.mark.django_db
+def test_each_of_many_may_have_a_note_and_columns_of_its_own(actors):
+    parcels = [ParcelFactory(weight=9) for _ in range(3)]
+    different = {
+        row.pk: Different(f"Parcel {place}", {"weight": place})
+        for place, row in enumerate(parcels[:2])
+    }
+    move_all(parcels, "send", actors[Who.PERSON], note="all", different=different)
+    assert list(Parcel.objects.order_by("pk").values_list("weight", flat=True)) == [0, 1, 9]
+    notes = StatusChange.objects.filter(move="send").values_list("note", flat=True)
+    assert list(notes) == ["Parcel 0", "Parcel 1", "all"]
+
+
+@pytest.mark.django_db
+def test_many_obey_the_same_table(actors, person):
+    parcel = ParcelFactory(status="unknown")
+    for name, by in (("sent_by_other_means", PORTAL), ("sent_by_other_means", actor_for(person()))):
+        with pytest.raises(NotAllowed):
+            move_all([parcel], name, by, note="x")
+    with pytest.raises(NotAllowed, match="reason"):
+        move_all([parcel], "sent_by_other_means", actors[Who.PERSON])
+    for guarded in ({"status": "sent"}, {"different": {parcel.pk: Different("", {"status": "x"})}}):
+        with pytest.raises(StatusIsGuarded):
+            move_all([parcel], "arrived", PORTAL, **guarded)
+    assert move_all([parcel], "arrived", PORTAL) == []
+    assert move_all([], "arrived", PORTAL) == []
+
+
+@pytest.mark.django_db
+def test_one_confirmation_serves_many_once():
+    first, second = [ParcelFactory(), ParcelFactory()], [ParcelFactory()]
+    move_all(first, "hold", PORTAL, confirmation="one")
+    with pytest.raises(IntegrityError):
+        move_all(second, "hold", PORTAL, confirmation="one")
+    assert status_of(second[0]) == "packed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_outside_a_transaction_are_refused():
+    with pytest.raises(transaction.TransactionManagementError):
+        move_many([ParcelFactory()], "hold", by=PORTAL, now=now())

@@ -48,7 +48,7 @@ class Town:
 
     def _environment(self, settings):
         user, token = f"{secrets.token_hex(4)}@larkmoor.example", secrets.token_urlsafe(24)
-        key = secrets.token_urlsafe(24)
+        key, subscription, market = (secrets.token_urlsafe(24) for _ in range(3))
         return {
             **{name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
             "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -63,8 +63,13 @@ class Town:
             "SEG_API_TOKEN": token,
             "SANDBOX_SEG_USER": user,
             "SANDBOX_SEG_TOKEN": token,
-            "SIP_API_KEY": key,
-            "SANDBOX_SIP_KEY": key,
+            "PTS_API_KEY": key,
+            "PTS_SUBSCRIPTION_KEY": subscription,
+            "SANDBOX_PTS_KEY": key,
+            "SANDBOX_PTS_SUBSCRIPTION_KEY": subscription,
+            "SANDBOX_PTS_WINDOW": "always",
+            "SIP_API_KEY": market,
+            "SANDBOX_SIP_KEY": market,
             "SANDBOX_STATE": str(self.folder / "sandbox.sqlite3"),
             "SANDBOX_PORT": "0",
             "SEG_AUTO_APPROVE": "on",
@@ -84,6 +89,7 @@ class Town:
         self.given["METERING_API_URL"] = self.meters.own_url
         self.market = Market(sandbox)
         self.given["SIP_API_URL"] = self.market.own_url
+        self.given["PTS_API_URL"] = f"{sandbox}/production-tracking"
         self.clerk = Clerk(self)
         self.clerk.ask("set_up")
         for name in ("worker", "beat", *(["web"] if web else [])):

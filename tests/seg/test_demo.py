@@ -18,9 +18,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def only_this_desk(monkeypatch):
-    """The meters of the other desk's demo stay out of it."""
-    monkeypatch.setattr("metering.demo.fill", lambda: iter(()))
-    monkeypatch.setattr("sip.demo.fill", lambda: iter(()))
+    """What other desks put into the demo stays out of it."""
+    for desk in ("metering", "pts", "sip"):
+        monkeypatch.setattr(f"{desk}.demo.fill", lambda: iter(()))
 
 
 @pytest.fixture
