@@ -134,8 +134,11 @@ class Rounds:
         self._keep("year of many", statistics.median(read["ours"]))
 
     def _page(self) -> None:
-        self._keep("empty page", self._few.page_seconds(clients.get(f"{self._few.url}/healthz")))
-        self._keep("year page", self._few.page_seconds(self._few.year_page()))
+        few = self._few
+        empty = [clients.get(f"{few.url}/healthz")] * PAGES
+        self._keep("empty page", few.page_seconds(empty))
+        self._keep("year page", few.page_seconds(few.year_pages(anew=False)))
+        self._keep("year page anew", few.page_seconds(few.year_pages(anew=True)))
 
     # ---- What it comes to --------------------------------------------------------------------
 
@@ -207,6 +210,12 @@ class Rounds:
             15,
             self._over("year page", "empty page"),
             seconds("year page", "empty page"),
+        )
+        yield Judged(
+            "The same, looked at for the first time",
+            None,
+            self._over("year page anew", "empty page"),
+            seconds("year page anew", "empty page"),
         )
         for name, words in (("S", "S acknowledged"), ("L", "L stored")):
             figures = self._over(name, f"{name} of many")

@@ -125,7 +125,12 @@ def _deliver(read: Any, body: bytes) -> int:
     from metering.models import Delivery
 
     actions.deliver(
-        read=read, reference=str(read.our_reference), body=body, sender="", now=timezone.now
+        read=read,
+        reference=str(read.our_reference),
+        body=body,
+        sender="",
+        secrets=[read.meter.password],
+        now=timezone.now,
     )
     delivery = Delivery.objects.get(read=read)
     Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State.STORED, due_at=None)

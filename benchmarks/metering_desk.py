@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,7 +85,8 @@ class Desk:
         self._url = urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
         self._folder = folder
         self.register = 0
-        self._page = b""
+        self._page = self._cookie = ""
+        self._turns = count()
 
     def __enter__(self) -> Self:
         self._forget()
@@ -162,9 +164,9 @@ class Desk:
         told = self.ask("fill", registers=registers)
         self.register = told["register"]
         meter = self.ask("meter_of", register=self.register)
-        self._page = clients.get(
-            f"{self.url}/metering/meters/{meter}/?period=year&on=2025-06-01&register=Register%200",
-            self._signed_in(),
+        self._cookie = self._signed_in()
+        self._page = (
+            f"{self.url}/metering/meters/{meter}/?period=year&on=2025-06-01&register=Register%200"
         )
 
     def _signed_in(self) -> str:
@@ -243,13 +245,14 @@ class Desk:
         """Start a second worker like the first; it works within a few seconds."""
         self._town.start("second worker", procfile()["worker"])
 
-    def year_page(self) -> bytes:
-        """The request for the page of a meter with a year's chart."""
-        return self._page
+    def year_pages(self, *, anew: bool) -> list[bytes]:
+        """Requests for the page of a meter with a year's chart; `anew`: each must be drawn."""
+        ends = [f"&again={next(self._turns)}" if anew else "" for _ in range(PAGES)]
+        return [clients.get(self._page + end, self._cookie) for end in ends]
 
-    def page_seconds(self, request: bytes) -> float:
-        """The median of one client's requests for a page."""
-        run = clients.Run(self.port, [request] * PAGES, clients=1)
+    def page_seconds(self, requests: list[bytes]) -> float:
+        """The median of one client's requests for pages."""
+        run = clients.Run(self.port, requests, clients=1)
         run.join()
         return statistics.median(run.each)
 

@@ -9,16 +9,17 @@ import hashlib
 import secrets
 import uuid
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
@@ -51,7 +52,7 @@ from metering.models import (
     Schedule,
     hash_token,
 )
-from metering.readings import Stored, checked_meter, store_readings
+from metering.readings import Arrival, Stored, checked_meters, store_readings
 
 log = structlog.get_logger(__name__)
 
@@ -369,6 +370,15 @@ def _next_on(address: str, now: datetime) -> None:
         queue.due(REQUEST, pk, now=now)
 
 
+def _next_on_each(addresses: Iterable[str], now: datetime) -> None:
+    """The addresses are free; nearly always nothing waits for any of them (one query)."""
+    waiting = MeterRead.objects.filter(
+        remote_address__in=addresses, status=Status.WAITING, claim=None
+    )
+    for address in waiting.order_by().values_list("remote_address", flat=True).distinct():
+        _next_on(address, now)
+
+
 # ---- Taking back --------------------------------------------------------------------------------
 
 
@@ -445,16 +455,24 @@ def _fetched(claim: queue.Claim, read: MeterRead, found: Found, now: datetime) -
 # ---- Deliveries ---------------------------------------------------------------------------------
 
 
-def deliver(*, read: MeterRead, reference: str, body: bytes, sender: str, now: Clock) -> bool:
+def deliver(
+    *,
+    read: MeterRead,
+    reference: str,
+    body: bytes,
+    sender: str,
+    secrets: Sequence[str],
+    now: Clock,
+) -> bool:
     """Commit a result before it is answered. False when its reference belongs to another read.
 
-    The same body again changes nothing. The password is gone before anything is written. Of those
-    with another reference a few are kept for people to look at.
+    The same body again changes nothing. The password is gone before anything is written, and so
+    are `secrets`: what the meter's is known to be. Of those with another reference a few are kept
+    for people to look at.
     """
     ours = reference.strip().lower() == str(read.our_reference)
-    known = [read.meter.password]
     if ours or _may_keep_stranger(read):
-        _commit(read if ours else None, reference, body, sender, now(), secrets=known)
+        _commit(read if ours else None, reference, body, sender, now(), secrets=secrets)
     return ours
 
 
@@ -470,13 +488,13 @@ def _may_keep_stranger(read: MeterRead) -> bool:
 
 def take_fetched(*, read: MeterRead, body: bytes, now: Clock) -> None:
     """Commit a result that we asked for; one that is still PENDING is not a result."""
+    known = [read.meter.password]
     try:
         result = messages.read_result(body)
     except messages.NotReadable as problem:
-        keep_unreadable(read=read, body=body, sender="", why=problem.reason, now=now)
+        keep_unreadable(read=read, body=body, sender="", why=problem.reason, secrets=known, now=now)
         return
     if result.outcome.kind is not OutcomeKind.PENDING:
-        known = [read.meter.password]
         _commit(read, result.request_reference, body, "", now(), secrets=known, fetched=True)
 
 
@@ -505,24 +523,47 @@ def _commit(
         due_at=now if read else None,
         rung_at=now if read else None,
     )
-    try:
-        with transaction.atomic():
-            delivery.save(force_insert=True)
-            if read:
-                transaction.on_commit(lambda: queue.ring(STORE.name, delivery.pk))
-    except IntegrityError:
-        if not Delivery.objects.filter(read=read, sha256=delivery.sha256).exists():
-            raise
+    if _inserted(delivery):
+        if read:
+            transaction.on_commit(lambda: queue.ring_soon(STORE.name, delivery.pk))
+    else:
         log.info("the_same_result_again", case=read.reference if read else "")
 
 
+def _inserted(delivery: Delivery) -> bool:
+    """Insert a delivery unless its read has the same document; False when it has.
+
+    One statement without a transaction around it: it is committed when it returns. `save()` would
+    be four, while the sender waits.
+    """
+    columns = [each for each in Delivery._meta.concrete_fields if not each.primary_key]
+    names = ", ".join(connection.ops.quote_name(str(each.column)) for each in columns)
+    values = [each.get_db_prep_save(each.pre_save(delivery, True), connection) for each in columns]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO metering_delivery ({names})"  # noqa: S608 - names of our own columns
+            f" VALUES ({', '.join(['%s'] * len(columns))}) ON CONFLICT DO NOTHING RETURNING id",
+            values,
+        )
+        row = cursor.fetchone()
+    if row:
+        delivery.pk = row[0]
+    return row is not None
+
+
 def keep_unreadable(
-    *, read: MeterRead, body: bytes, sender: str, why: str, now: Clock
+    *,
+    read: MeterRead,
+    body: bytes,
+    sender: str,
+    why: str,
+    secrets: Sequence[str],
+    now: Clock,
 ) -> Delivery | None:
     """Keep a body that is no result, encrypted and masked; None when a read has enough of them."""
     if not _may_keep_stranger(read):
         return None
-    masked = messages.without_password(body, [read.meter.password])
+    masked = messages.without_password(body, secrets)
     return Delivery.objects.create(
         read=None,
         their_reference=read.reference,
@@ -553,16 +594,53 @@ def replay(*, delivery: Delivery, read: MeterRead, by: Actor, now: Clock) -> Non
 
 
 def store(*, claims: Sequence[queue.Claim], now: Clock) -> None:
-    """Store the readings of claimed deliveries, each in its own transaction; one alone may fail."""
+    """Store the readings of claimed deliveries, those of different meters in one transaction.
+
+    Where that fails each is stored in its own, so that one alone may fail.
+    """
+    for some in _of_different_meters(claims):
+        if len(some) > 1 and _stored_together(some, now):
+            continue
+        for claim in some:
+            _store_alone(claim, now)
+
+
+def _of_different_meters(claims: Sequence[queue.Claim]) -> list[list[queue.Claim]]:
+    """Deal claims out, in their order: two results of a meter are judged one after the other."""
+    if len(claims) == 1:
+        return [[*claims]]
+    rows = Delivery.objects.filter(pk__in=[claim.pk for claim in claims])
+    meters = dict(rows.values_list("pk", "read__meter"))
+    dealt: list[list[queue.Claim]] = []
+    turns: Counter[int | None] = Counter()
     for claim in claims:
-        try:
-            store_one(claim=claim, now=now)
-        except queue.ClaimLost:
-            log.info("another_worker_stores_it", delivery=claim.pk)
-        except Exception as problem:
-            log.exception("not_stored", delivery=claim.pk)
-            with _left_to_its_lease(claim):
-                _not_stored(claim, problem, now())
+        meter = meters.get(claim.pk)
+        if turns[meter] == len(dealt):
+            dealt.append([])
+        dealt[turns[meter]].append(claim)
+        turns[meter] += 1
+    return dealt
+
+
+def _stored_together(claims: Sequence[queue.Claim], now: Clock) -> bool:
+    """Whether all could be stored; if not, nothing was, and why is found out one by one."""
+    try:
+        store_all(claims=claims, now=now)
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the one it belongs to meets it again
+        log.info("not_stored_together", count=len(claims), problem=type(problem).__name__)
+        return False
+    return True
+
+
+def _store_alone(claim: queue.Claim, now: Clock) -> None:
+    try:
+        store_all(claims=[claim], now=now)
+    except queue.ClaimLost:
+        log.info("another_worker_stores_it", delivery=claim.pk)
+    except Exception as problem:
+        log.exception("not_stored", delivery=claim.pk)
+        with _left_to_its_lease(claim):
+            _not_stored(claim, problem, now())
 
 
 def _not_stored(claim: queue.Claim, problem: Exception, now: datetime) -> None:
@@ -572,7 +650,7 @@ def _not_stored(claim: queue.Claim, problem: Exception, now: datetime) -> None:
         if not _settled(claim, due_at=again) or again is not None:
             return
         reason = f"It could not be stored ({type(problem).__name__}); replay it after a repair"
-        _close(Delivery(pk=claim.pk), Delivery.State.ASIDE, reason)
+        _close([claim.pk], Delivery.State.ASIDE, reason)
     alarms.sound(
         NOT_STORED,
         desk="metering",
@@ -584,33 +662,67 @@ def _not_stored(claim: queue.Claim, problem: Exception, now: datetime) -> None:
     )
 
 
-def store_one(*, claim: queue.Claim, now: Clock) -> None:
-    """Store one delivery: readings, checks and the read's move, all or nothing."""
-    delivery: Delivery = claim.row()
-    read = delivery.read
-    if read is None:
+def store_all(*, claims: Sequence[queue.Claim], now: Clock) -> None:
+    """Store deliveries of different meters: readings, checks and the reads' moves, all or nothing.
+
+    Raises `ClaimLost` when one of them is not ours any more.
+    """
+    rows = Delivery.objects.filter(pk__in=[claim.pk for claim in claims]).exclude(read=None)
+    found = [
+        (delivery, messages.read_result(zlib.decompress(bytes(delivery.body))))
+        for delivery in rows.defer("unreadable").order_by("pk")
+    ]
+    if not found:
         return
-    result = messages.read_result(zlib.decompress(bytes(delivery.body)))
-    with structlog.contextvars.bound_contextvars(case=read.reference), transaction.atomic():
-        queue.settle(claim)
-        # Two documents for one read are judged one after the other.
-        rows = MeterRead.objects.select_for_update(of=("self",))
-        read = rows.select_related("meter__meter_type").get(pk=read.pk)
+    with transaction.atomic():
+        queue.settle_all(claims)
+        reads = _held_reads([delivery.read_id for delivery, _ in found])
+        arrivals = [
+            Arrival(reads[delivery.read_id], delivery, result) for delivery, result in found
+        ]
+        _judge(_kept(arrivals), now())
+
+
+def _held_reads(keys: Iterable[int | None]) -> dict[int | None, MeterRead]:
+    """Lock reads in the order of their keys: documents for one read are judged one by one."""
+    rows = MeterRead.objects.select_for_update(of=("self",)).filter(pk__in=keys).order_by("pk")
+    whole = rows.select_related("meter__meter_type").defer("token", "meter__password")
+    return {read.pk: read for read in whole}
+
+
+class Kept(NamedTuple):
+    """A result that is to be judged, and what storing it came to."""
+
+    read: MeterRead
+    result: Result
+    stored: Stored
+
+
+def _kept(arrivals: Sequence[Arrival]) -> list[Kept]:
+    """Store what is about the meters that were asked, and close every delivery."""
+    closed: dict[tuple[str, str], list[int]] = {}
+    kept, good = [], []
+    for arrival in arrivals:
+        read, delivery, result = arrival
+        reason = "" if delivery.reason else _mismatch(result, read)
         if result.outcome.kind is OutcomeKind.PENDING:
-            _close(delivery, Delivery.State.STORED, "Still pending: nothing to store")
-            return
-        reason = _mismatch(result, read)
-        if reason and not delivery.reason:
-            _close(delivery, Delivery.State.ASIDE, reason)
-            kept = Stored(0, 0, 0)
+            pending = (Delivery.State.STORED, "Still pending: nothing to store")
+            closed.setdefault(pending, []).append(delivery.pk)
+        elif reason:
+            closed.setdefault((Delivery.State.ASIDE, reason), []).append(delivery.pk)
+            kept.append(Kept(read, result, Stored(0, 0, 0)))
         else:
-            kept = store_readings(read=read, delivery=delivery, result=result)
-            _close(delivery, Delivery.State.STORED, kept.sentence)
-        _judge(read, result, kept, now())
+            good.append(arrival)
+    for (read, delivery, result), each in zip(good, store_readings(good), strict=True):
+        closed.setdefault((Delivery.State.STORED, each.sentence), []).append(delivery.pk)
+        kept.append(Kept(read, result, each))
+    for (state, reason), keys in closed.items():
+        _close(keys, state, reason)
+    return kept
 
 
-def _close(delivery: Delivery, state: str, reason: str) -> None:
-    Delivery.objects.filter(pk=delivery.pk).update(state=state, reason=reason[:300])
+def _close(keys: Iterable[int], state: str, reason: str) -> None:
+    Delivery.objects.filter(pk__in=keys).update(state=state, reason=reason[:300])
 
 
 def _mismatch(result: Result, read: MeterRead) -> str:
@@ -624,16 +736,27 @@ def _mismatch(result: Result, read: MeterRead) -> str:
     return ""
 
 
-def _judge(read: MeterRead, result: Result, kept: Stored, now: datetime) -> None:
-    """Apply the rules and move the read; a later version that disagrees goes to a person."""
-    checks = rules.check(result, _with_half_hours(checked_meter(read), read, result, now))
-    verdict = rules.verdict(checks)
-    _keep_checks(read, checks)
-    _raise_alarms(read, checks, now)
-    fields = {**_facts(result), "why": verdict.why[:300], "holds_address": None, "due_by": None}
-    fields["versions"] = read.versions + 1
+def _judge(kept: Sequence[Kept], now: datetime) -> None:
+    """Apply the rules and move the reads; a later version that disagrees goes to a person."""
+    meters = checked_meters([each.read for each in kept])
+    judged = [(each, _checks(each, meters[each.read.meter_id], now)) for each in kept]
+    _keep_checks([(each.read, checks) for each, checks in judged])
+    _raise_alarms([(each.read, checks) for each, checks in judged], now)
+    for each, checks in judged:
+        _move_on(each, rules.verdict(checks), now)
+    _next_on_each({each.read.remote_address for each in kept}, now)
+
+
+def _checks(kept: Kept, meter: rules.Meter, now: datetime) -> tuple[rules.Check, ...]:
+    return rules.check(kept.result, _with_half_hours(meter, kept.read, kept.result, now))
+
+
+def _move_on(kept: Kept, verdict: rules.Verdict, now: datetime) -> None:
+    read = kept.read
+    fields = {**_facts(kept.result), "why": verdict.why[:300], "holds_address": None}
+    fields |= {"due_by": None, "versions": read.versions + 1}
     fields["fault"] = Fault.METER if verdict.kind == "failed" else ""
-    again = read.versions > 0 and kept.overruled
+    again = read.versions > 0 and kept.stored.overruled
     name = _move_name(read, verdict.kind, again=bool(again))
     if again:
         fields["why"] = f"A later result disagrees with the first. {verdict.why}"[:300]
@@ -642,7 +765,6 @@ def _judge(read: MeterRead, result: Result, kept: Stored, now: datetime) -> None
     else:
         fields.pop("why")
         MeterRead.objects.filter(pk=read.pk).update(**fields)
-    _next_on(read.remote_address, now)
 
 
 def _with_half_hours(
@@ -688,11 +810,14 @@ def _move_name(read: MeterRead, kind: str, *, again: bool) -> str:
     return "" if read.status in settled else "give_to_person"
 
 
-def _keep_checks(read: MeterRead, checks: Sequence[rules.Check]) -> None:
-    read.checks.all().delete()
+Checked = Sequence[tuple[MeterRead, Sequence[rules.Check]]]
+
+
+def _keep_checks(checked: Checked) -> None:
+    ReadCheck.objects.filter(read__in=[read.pk for read, _ in checked]).delete()
     ReadCheck.objects.bulk_create(
         ReadCheck(
-            read=read,
+            read_id=read.pk,
             position=position,
             code=each.code,
             title=each.title,
@@ -700,6 +825,7 @@ def _keep_checks(read: MeterRead, checks: Sequence[rules.Check]) -> None:
             sentence=each.sentence,
             figures=[list(pair) for pair in each.figures],
         )
+        for read, checks in checked
         for position, each in enumerate(checks)
     )
 
@@ -712,16 +838,17 @@ ALARM_KINDS = {
 }
 
 
-def _raise_alarms(read: MeterRead, checks: Sequence[rules.Check], now: datetime) -> None:
+def _raise_alarms(checked: Checked, now: datetime) -> None:
     MeterAlarm.objects.bulk_create(
         [
             MeterAlarm(
-                meter=read.meter,
-                read=read,
+                meter_id=read.meter_id,
+                read_id=read.pk,
                 kind=ALARM_KINDS[code],
                 text=sentence[:300],
                 raised_at=now,
             )
+            for read, checks in checked
             for code, sentence in rules.alarms(checks)
             if code in ALARM_KINDS
         ],

@@ -169,11 +169,9 @@ def split(
     """
     if not times:
         return Split({}, (), {})
-    count, first = len(times), times[0]
-    if first % SLOT_SECONDS or times != list(
-        range(first, first + count * SLOT_SECONDS, SLOT_SECONDS)
-    ):
+    if not _follow(times):
         return _split_any(times, texts, flags, source)
+    count = len(times)
     days: dict[date, bytes] = {}
     uniform, flagged = _uniform(texts), _flagged_alike(flags)
     begin = 0
@@ -191,6 +189,18 @@ def split(
         days[date.fromordinal(_EPOCH_DAY + number)] = packed
         begin = end
     return Split(days, (), {})
+
+
+def in_a_row(times: Sequence[int], texts: Sequence[str]) -> Amounts | None:
+    """Return the values of readings that follow each other and are written alike, else None."""
+    uniform = _uniform(texts) if times and _follow(times) else None
+    return Amounts([*uniform[1]], uniform[0].most) if uniform else None
+
+
+def _follow(times: Sequence[int]) -> bool:
+    """Whether there is a reading every half hour, on the half hour."""
+    first, last = times[0], times[0] + len(times) * SLOT_SECONDS
+    return first % SLOT_SECONDS == 0 and times == list(range(first, last, SLOT_SECONDS))
 
 
 def _split_any(

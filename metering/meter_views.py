@@ -1,15 +1,18 @@
 """Staff pages of meters: one meter with its readings, forms, import, export, missing readings."""
 
+import hashlib
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django_tables2 import RequestConfig
@@ -47,6 +50,11 @@ LATEST_READS = 400
 SHOWN_READS = 12
 SHOWN_VALUES = 24
 SHOWN_ODD = 50
+SHOWN_OF_VALUES = (
+    *("at", "value", "channel__name", "channel__unit", "channel__meter"),
+    *("read__reference", "read__status"),
+)
+KEPT_DRAWINGS = 32
 SHOWN_ROWS = 300
 TWO_REGISTERS = 2
 
@@ -60,21 +68,16 @@ def meter(request: HttpRequest, pk: int) -> HttpResponse:
     row = _load(pk)
     channels = list(row.channels.annotate(latest=Max("day__day")))
     seen = _window(request, channels)
-    shown = _shown(row, _chosen(request, channels, row), seen)
-    reads = _reads(row)
+    judged = _judged(row)
+    changes = list(row.changes.select_related("by").order_by("-at"))
     context = {
         "meter": row,
         "page_title": f"Meter {row.serial_number or row.mpan}",
         "facts": _facts(row),
-        "seen": seen,
         "tabs": _tabs(request, seen),
-        "before_url": _url(request, on=seen.before.isoformat()),
-        "after_url": _url(request, on=seen.after.isoformat()),
-        "registers": _register_links(request, channels, shown),
-        "shown": shown,
-        **_pictures(seen, shown),
-        **_beside(row, reads),
-        **_side(row, seen),
+        "drawn": _drawn(request, row, channels, seen, [judged, [one.at for one in changes]]),
+        "changes": changes,
+        **_beside(row),
         "export_url": reverse("metering:export")
         + f"?meter={row.pk}&first={seen.first}&last={seen.last}",
         "may_change": request.user.has_perm(actions.CHANGE_METER),
@@ -138,6 +141,84 @@ def _direction(channel: Channel, kinds: Mapping[str, RegisterKind]) -> str:
     return next((way for way in ("import", "export") if way in words), "")
 
 
+# ---- What is drawn ------------------------------------------------------------------------------
+
+
+class Drawn(NamedTuple):
+    """The drawn parts of the page, as HTML."""
+
+    use: str
+    reads: str
+    events: str
+
+
+_kept: dict[str, Drawn] = {}
+_keeping = threading.Lock()
+
+
+def _drawn(
+    request: HttpRequest, row: Meter, channels: Sequence[Any], seen: Window, said: Sequence[Any]
+) -> Drawn:
+    """Draw the stretch, or take what this process drew from the very same facts before.
+
+    `said` is how every read of the meter stands and when the meter was changed: with each result
+    and each decision something in it changes.
+    """
+    chosen = _chosen(request, channels, row)
+    shown = [(channel.pk, channel.name, channel.unit, hangs) for channel, hangs in chosen]
+    days = [(channel.name, channel.latest) for channel in channels]
+    kind = (row.meter_type.survey, row.meter_type.digits, row.capacity_kw)
+    due = _due(seen, cumulative=row.meter_type.survey == MeterType.Survey.CUMULATIVE)
+    this_year = timezone.localdate().year  # dates of other years are written with theirs
+    facts = (row.pk, str(row), request.GET.urlencode(), seen, due, shown, days, kind, said)
+    key = hashlib.sha256(repr((this_year, facts)).encode()).hexdigest()
+    with _keeping:
+        found = _kept.get(key)
+    return found or _keep(key, _draw(request, row, channels, seen, chosen))
+
+
+def _keep(key: str, drawn: Drawn) -> Drawn:
+    with _keeping:
+        while len(_kept) >= KEPT_DRAWINGS:
+            del _kept[next(iter(_kept))]
+        _kept[key] = drawn
+    return drawn
+
+
+def _judged(row: Meter) -> list[tuple[Any, ...]]:
+    """How every read of a meter stands: what is stored of it changes with one of these alone.
+
+    No status comes back without another version, so that its time need not be read.
+    """
+    rows = MeterRead.objects.filter(meter=row).order_by("pk")
+    return list(rows.values_list("pk", "status", "versions", "why"))
+
+
+def _draw(
+    request: HttpRequest,
+    row: Meter,
+    channels: Sequence[Any],
+    seen: Window,
+    chosen: Sequence[tuple[Channel, bool]],
+) -> Drawn:
+    shown = _shown(row, chosen, seen)
+    use = {
+        "seen": seen,
+        "before_url": _url(request, on=seen.before.isoformat()),
+        "after_url": _url(request, on=seen.after.isoformat()),
+        "registers": _register_links(request, channels, shown),
+        "shown": shown,
+        "reads_url": _reads_url(row),
+        **_pictures(seen, shown),
+        **_side(row, seen),
+    }
+    return Drawn(
+        render_to_string("metering/meter_use.html", use),
+        render_to_string("metering/meter_reads.html", _brought(row)),
+        render_to_string("metering/meter_events.html", {"events": [*_events(row)][:SHOWN_READS]}),
+    )
+
+
 def _shown(row: Meter, chosen: Sequence[tuple[Channel, bool]], seen: Window) -> list[Shown]:
     """Decode and derive; six queries whatever the stretch is."""
     if not chosen:
@@ -190,36 +271,46 @@ def _side(row: Meter, seen: Window) -> dict[str, Any]:
     return {"side": lines[:most], "more_side": max(0, len(lines) - most)}
 
 
-def _beside(row: Meter, reads: Sequence[MeterRead]) -> dict[str, Any]:
-    """What stands below the charts."""
+def _brought(row: Meter) -> dict[str, Any]:
+    """What the reads of a meter brought beside half hours."""
     values = RegisterReading.objects.filter(channel__meter=row).select_related("channel", "read")
-    alarms = MeterAlarm.objects.filter(meter=row).select_related("read")
-    notes = Note.objects.filter(case_label="metering.meter", case_id=row.pk)
+    reads = list(_reads(row)[: SHOWN_READS + 1])
     return {
-        "drift": charting.drift(_offsets(reads)),
-        "values": values.defer("read__token").order_by("-at", "channel__name")[:SHOWN_VALUES],
-        "events": list(_events(reads))[:SHOWN_READS],
+        "drift": charting.drift(_offsets(row)),
+        "values": values.only(*SHOWN_OF_VALUES).order_by("-at", "channel__name")[:SHOWN_VALUES],
         "reads": reads[:SHOWN_READS],
         "more_reads": len(reads) > SHOWN_READS,
         "all_reads": MeterRead.objects.filter(meter=row).count(),
-        "reads_url": f"{reverse('metering:list')}?meter={row.pk}",
+        "reads_url": _reads_url(row),
+    }
+
+
+def _beside(row: Meter) -> dict[str, Any]:
+    """What people did, or have to do."""
+    alarms = MeterAlarm.objects.filter(meter=row).select_related("read")
+    notes = Note.objects.filter(case_label="metering.meter", case_id=row.pk)
+    return {
         "alarms": alarms.defer("read__token")[:SHOWN_READS],
-        "changes": row.changes.select_related("by").order_by("-at"),
         "history": notes.order_by("-at", "-pk")[:SHOWN_READS],
     }
 
 
-def _reads(row: Meter) -> list[MeterRead]:
-    """The latest reads, without their tokens (one query)."""
+def _reads_url(row: Meter) -> str:
+    return f"{reverse('metering:list')}?meter={row.pk}"
+
+
+def _reads(row: Meter) -> QuerySet[MeterRead]:
+    """The reads of a meter, the newest first, with what the page shows of them."""
     rows = MeterRead.objects.filter(meter=row).order_by("-created_at", "-pk")
-    return list(rows.defer("token", "problems")[:LATEST_READS])
+    return rows.only("reference", "status", "created_at", "collection_end", "why", "status_events")
 
 
-def _offsets(reads: Iterable[MeterRead]) -> list[charting.Offset]:
+def _offsets(row: Meter) -> list[charting.Offset]:
+    columns = ("connection_end", "collection_end", "clock_offset", "time_adjustment")
     return [
-        charting.Offset(at, read.clock_offset, _adjusted(read.time_adjustment))
-        for read in reads
-        if read.clock_offset is not None and (at := read.connection_end or read.collection_end)
+        charting.Offset(at, offset, _adjusted(adjusted))
+        for connected, ended, offset, adjusted in _reads(row).values_list(*columns)[:LATEST_READS]
+        if offset is not None and (at := connected or ended)
     ]
 
 
@@ -229,9 +320,9 @@ def _adjusted(text: str) -> str:
     return f"Not set: {text.removeprefix('ERROR').strip()}" if text.startswith("ERROR") else ""
 
 
-def _events(reads: Iterable[MeterRead]) -> Iterable[dict[str, Any]]:
+def _events(row: Meter) -> Iterable[dict[str, Any]]:
     """Status events by read, those of tampering marked."""
-    for read in reads:
+    for read in _reads(row).exclude(status_events=[])[:SHOWN_READS]:
         tamper = set(tamper_events(read.status_events))
         for text in read.status_events:
             at = read.collection_end or read.created_at

@@ -4,14 +4,16 @@ Called by actions inside their transaction. New days are inserted in one stateme
 what exists already is locked in key order and merged (see metering.days).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from metering import days, rules
 from metering.days import Overruled
@@ -20,7 +22,7 @@ from metering.models import (
     Channel,
     Day,
     Delivery,
-    Meter,
+    MeterChange,
     MeterRead,
     MeterType,
     RegisterReading,
@@ -28,6 +30,7 @@ from metering.models import (
 )
 
 Key = tuple[int, date]
+Channels = Mapping[tuple[int, str], int]
 HISTORY = 400
 
 
@@ -46,43 +49,89 @@ class Stored:
         return f"{self.readings:,} readings, {self.gained:,} new{lost}"
 
 
-def store_readings(*, read: MeterRead, delivery: Delivery, result: Result) -> Stored:
-    """Store register values and survey readings of one result; repeating it changes nothing."""
-    channels = _channels(read.meter, result)
-    source = days.source_of(result.collection_ended_at, bytes.fromhex(delivery.sha256))
+class Arrival(NamedTuple):
+    """A result with the read that it answers and the delivery that it came in."""
+
+    read: MeterRead
+    delivery: Delivery
+    result: Result
+
+
+def store_readings(arrivals: Sequence[Arrival]) -> list[Stored]:
+    """Store register values and survey readings of results; repeating it changes nothing.
+
+    Each result is of another meter. What it takes is the same few statements for one and for many.
+    """
+    channels = _channels(arrivals)
     packed: dict[Key, bytes] = {}
     aside: list[SideReading] = []
     lost: dict[Key, tuple[Overruled, ...]] = {}
-    for survey in result.surveys:
-        channel = channels[survey.name]
-        split = days.split(survey.times, survey.texts, survey.flags, source)
-        aside += _off_grid(channel, split.off_grid, source)
-        for day, overruled in split.overruled.items():
-            lost[channel.pk, day] = lost.get((channel.pk, day), ()) + overruled
-        for day, row in split.days.items():
-            _add(packed, lost, (channel.pk, day), row)
+    for arrival in arrivals:
+        aside += _pack(arrival, channels, packed, lost)
     gained = _write(packed, lost)
     aside += _overruled(lost)
     SideReading.objects.bulk_create(aside, ignore_conflicts=True)
-    _registers(read, channels, result, delivery)
-    return Stored(result.reading_count, gained, sum(map(len, lost.values())))
+    _registers(arrivals, channels)
+    news, losses = _by_meter(channels, gained), _by_meter(channels, _lengths(lost))
+    return [
+        Stored(each.result.reading_count, news[each.read.meter_id], losses[each.read.meter_id])
+        for each in arrivals
+    ]
 
 
-def _channels(meter: Meter, result: Result) -> dict[str, Channel]:
-    """The meter's channels by register name; new names become channels."""
-    units = {each.name: each.units for each in result.registers}
-    units |= {each.name: each.units for each in result.surveys}
-    rows = Channel.objects.filter(meter=meter, name__in=units).order_by()
-    known = {row.name: row for row in rows}
+def _channels(arrivals: Sequence[Arrival]) -> Channels:
+    """The register numbers of the meters by meter and name; new names become channels."""
+    units: dict[tuple[int, str], str] = {}
+    for each in arrivals:
+        meter = each.read.meter_id
+        units |= {(meter, one.name): one.units for one in each.result.registers}
+        units |= {(meter, one.name): one.units for one in each.result.surveys}
+    rows = Channel.objects.filter(meter__in={each.read.meter_id for each in arrivals}).order_by()
+    known = _numbers(rows)
     missing = [
-        Channel(meter=meter, name=name, unit=unit[:20])
-        for name, unit in sorted(units.items())
-        if name not in known
+        Channel(meter_id=meter, name=name, unit=unit[:20])
+        for (meter, name), unit in sorted(units.items())
+        if (meter, name) not in known
     ]
     if missing:
         Channel.objects.bulk_create(missing, ignore_conflicts=True)
-        known = {row.name: row for row in rows.all()}
+        known = _numbers(rows)
     return known
+
+
+def _numbers(rows: QuerySet[Channel]) -> Channels:
+    return {(meter, name): pk for meter, name, pk in rows.values_list("meter_id", "name", "pk")}
+
+
+def _pack(
+    arrival: Arrival,
+    channels: Channels,
+    packed: dict[Key, bytes],
+    lost: dict[Key, tuple[Overruled, ...]],
+) -> Iterator[SideReading]:
+    """Put the days of a result beside the others; yields what stands on no half hour."""
+    read, delivery, result = arrival
+    source = days.source_of(result.collection_ended_at, bytes.fromhex(delivery.sha256))
+    for survey in result.surveys:
+        channel = channels[read.meter_id, survey.name]
+        split = days.split(survey.times, survey.texts, survey.flags, source)
+        for day, overruled in split.overruled.items():
+            lost[channel, day] = lost.get((channel, day), ()) + overruled
+        for day, row in split.days.items():
+            _add(packed, lost, (channel, day), row)
+        yield from _off_grid(channel, split.off_grid, source)
+
+
+def _lengths(lost: Mapping[Key, tuple[Overruled, ...]]) -> dict[Key, int]:
+    return {key: len(readings) for key, readings in lost.items()}
+
+
+def _by_meter(channels: Channels, counts: Mapping[Key, int]) -> Counter[int]:
+    meters = {pk: meter for (meter, _), pk in channels.items()}
+    found: Counter[int] = Counter()
+    for (channel, _), count in counts.items():
+        found[meters[channel]] += count
+    return found
 
 
 def _add(
@@ -97,14 +146,14 @@ def _add(
     lost[key] = lost.get(key, ()) + merged.overruled
 
 
-def _write(packed: Mapping[Key, bytes], lost: dict[Key, tuple[Overruled, ...]]) -> int:
-    """Insert new days, merge with those that exist. Returns how many readings were new."""
+def _write(packed: Mapping[Key, bytes], lost: dict[Key, tuple[Overruled, ...]]) -> dict[Key, int]:
+    """Insert new days, merge with those that exist. Returns how many readings of each were new."""
     if not packed:
-        return 0
+        return {}
     fresh = _insert(packed)
     existing = {key: row for key, row in packed.items() if key not in fresh}
-    gained = sum(days.presence(packed[key]).bit_count() for key in fresh)
-    return gained + (_merge(existing, lost) if existing else 0)
+    gained = {key: days.presence(packed[key]).bit_count() for key in fresh}
+    return gained | (_merge(existing, lost) if existing else {})
 
 
 def _insert(packed: Mapping[Key, bytes]) -> set[Key]:
@@ -146,15 +195,15 @@ def _rows(keys: Iterable[Key]) -> Q:
     return found
 
 
-def _merge(packed: Mapping[Key, bytes], lost: dict[Key, tuple[Overruled, ...]]) -> int:
-    """Lock days that exist, in key order, and merge. Returns how many readings were new."""
+def _merge(packed: Mapping[Key, bytes], lost: dict[Key, tuple[Overruled, ...]]) -> dict[Key, int]:
+    """Lock days that exist, in key order, and merge. Returns how many readings of each were new."""
     rows = Day.objects.select_for_update().filter(_rows(packed)).order_by("channel_id", "day")
-    changed, gained = [], 0
+    changed, gained = [], {}
     for row in rows:
         key = (row.channel_id, row.day)
         held = bytes(row.slots)
         merged = days.merge(held, packed[key])
-        gained += merged.gained
+        gained[key] = merged.gained
         if merged.overruled:
             lost[key] = lost.get(key, ()) + merged.overruled
         if merged.packed != held:
@@ -166,11 +215,11 @@ def _merge(packed: Mapping[Key, bytes], lost: dict[Key, tuple[Overruled, ...]]) 
 
 
 def _off_grid(
-    channel: Channel, readings: Iterable[days.OffGrid], source: days.Source
+    channel: int, readings: Iterable[days.OffGrid], source: days.Source
 ) -> Iterator[SideReading]:
     for each in readings:
         yield SideReading(
-            channel=channel,
+            channel_id=channel,
             at=datetime.fromtimestamp(each.time, UTC),
             value=each.text,
             flags="" if each.flags is None else str(each.flags),
@@ -195,17 +244,16 @@ def _overruled(lost: Mapping[Key, tuple[Overruled, ...]]) -> Iterator[SideReadin
             )
 
 
-def _registers(
-    read: MeterRead, channels: Mapping[str, Channel], result: Result, delivery: Delivery
-) -> None:
+def _registers(arrivals: Iterable[Arrival], channels: Channels) -> None:
     RegisterReading.objects.bulk_create(
         (
             RegisterReading(
-                read=read,
-                channel=channels[each.name],
+                read_id=read.pk,
+                channel_id=channels[read.meter_id, each.name],
                 at=_moment(each, result, delivery),
                 value=each.text,
             )
+            for read, delivery, result in arrivals
             for each in result.registers
         ),
         ignore_conflicts=True,
@@ -221,31 +269,50 @@ def _moment(register: RegisterValue, result: Result, delivery: Delivery) -> date
 # ---- What the rules must know ---------------------------------------------------------------
 
 
-def checked_meter(read: MeterRead) -> rules.Meter:
-    """The meter as the rules see it, with its accepted register reads (two queries)."""
-    meter = read.meter
-    return rules.Meter(
-        mpan=meter.mpan,
-        serial_number=meter.serial_number,
-        cumulative=meter.meter_type.survey == MeterType.Survey.CUMULATIVE,
-        digits=meter.meter_type.digits,
-        capacity_kw=meter.capacity_kw,
-        changes=tuple(meter.changes.values_list("at", flat=True)),
-        history=_history(read),
-    )
+def checked_meters(reads: Sequence[MeterRead]) -> dict[int, rules.Meter]:
+    """The meters of these reads as the rules see them, with their other accepted register reads.
+
+    By meter; each read is of another one (two queries).
+    """
+    histories, changes = _histories(reads), _changes(reads)
+    return {
+        meter.pk: rules.Meter(
+            mpan=meter.mpan,
+            serial_number=meter.serial_number,
+            cumulative=meter.meter_type.survey == MeterType.Survey.CUMULATIVE,
+            digits=meter.meter_type.digits,
+            capacity_kw=meter.capacity_kw,
+            changes=tuple(changes.get(meter.pk, ())),
+            history=histories.get(meter.pk, {}),
+        )
+        for meter in (read.meter for read in reads)
+    }
 
 
-def _history(read: MeterRead) -> dict[str, list[rules.Past]]:
+def _changes(reads: Sequence[MeterRead]) -> dict[int, list[datetime]]:
+    found: dict[int, list[datetime]] = {}
+    rows = MeterChange.objects.filter(meter__in=[read.meter_id for read in reads])
+    for meter, at in rows.order_by("at").values_list("meter_id", "at"):
+        found.setdefault(meter, []).append(at)
+    return found
+
+
+def _histories(reads: Sequence[MeterRead]) -> dict[int, dict[str, list[rules.Past]]]:
+    """The latest accepted register reads of each meter by register, the oldest first."""
     rows = RegisterReading.objects.filter(
-        channel__meter=read.meter, read__status=MeterRead.Status.ACCEPTED
-    ).exclude(read=read)
-    found: dict[str, list[rules.Past]] = {}
-    newest = rows.order_by("-at").values_list("channel__name", "at", "value")[:HISTORY]
-    for name, at, value in newest:
+        channel__meter__in=[read.meter_id for read in reads],
+        read__status=MeterRead.Status.ACCEPTED,
+    ).exclude(read__in=[read.pk for read in reads])
+    newest = Window(RowNumber(), partition_by=F("channel__meter"), order_by=F("at").desc())
+    latest = rows.annotate(place=newest).filter(place__lte=HISTORY).order_by("at")
+    found: dict[int, dict[str, list[rules.Past]]] = {}
+    for meter, name, at, value in latest.values_list(
+        "channel__meter_id", "channel__name", "at", "value"
+    ):
         number = _number(value)
         if number is not None:
-            found.setdefault(name, []).append(rules.Past(at, number))
-    return {name: past[::-1] for name, past in found.items()}
+            found.setdefault(meter, {}).setdefault(name, []).append(rules.Past(at, number))
+    return found
 
 
 def _number(text: str) -> Decimal | None:

@@ -591,6 +591,9 @@ def _capacity(read: _Read, meter: Meter) -> _Finding | None:
 
 def half_hours(survey: Survey) -> HalfHours:
     """Return the readings of a survey as consecutive half hours; off the grid they are left out."""
+    usual = days.in_a_row(survey.times, survey.texts)
+    if usual and len(usual.values) <= days.SLOTS * (_LONGEST_SURVEY - 2):
+        return _whole_days(survey.times[0] // days.SLOT_SECONDS, usual)
     parts = days.split(survey.times, survey.texts, None, days.Source(0, bytes(8)))
     if not parts.days:
         return HalfHours(0, (), 0)
@@ -600,6 +603,13 @@ def half_hours(survey: Survey) -> HalfHours:
     found = days.series(parts.days.items(), start, end)
     first = (start - _EPOCH.date()).days * days.SLOTS
     return HalfHours(first, found.values, found.decimals)
+
+
+def _whole_days(first: int, row: days.Amounts) -> HalfHours:
+    """The same from midnight to midnight UTC, as days are stored."""
+    before, after = first % days.SLOTS, -(first + len(row.values)) % days.SLOTS
+    values = [*[None] * before, *row.values, *[None] * after]
+    return HalfHours(first - before, values, row.decimals)
 
 
 _LONGEST_SURVEY = 1000  # days; a stray date must not fill the memory

@@ -3,6 +3,8 @@
 A bell for one row empties the queue in batches, so thousands of rows need one bell.
 """
 
+from itertools import accumulate
+
 import structlog
 from celery import shared_task
 from django.utils import timezone
@@ -14,6 +16,8 @@ from metering.models import CANCEL, FETCH, REQUEST, STORE
 
 log = structlog.get_logger(__name__)
 BATCH = 20
+# Bytes of results that one worker takes at once: few large ones, so that others work beside it.
+BATCH_BYTES = 4_000_000
 
 
 @shared_task(name="metering.request")
@@ -55,8 +59,18 @@ def cancel(pk: int) -> None:
 @shared_task(name="metering.store")
 def store(pk: int) -> None:
     """Store the deliveries that wait."""
-    while claims := queue.claim_batch(STORE, BATCH, now=timezone.now()):
+    while (size := _store_size()) and (
+        claims := queue.claim_batch(STORE, size, now=timezone.now())
+    ):
         actions.store(claims=claims, now=timezone.now)
+
+
+def _store_size() -> int:
+    """How many to take now: the oldest up to BATCH_BYTES, and at least one."""
+    waiting = STORE.free(timezone.now()).order_by("due_at", "pk")
+    sizes = list(waiting.values_list("size", flat=True)[:BATCH])
+    small = sum(total <= BATCH_BYTES for total in accumulate(sizes))
+    return max(small, 1) if sizes else 0
 
 
 @shared_task(name="metering.schedule")

@@ -1,5 +1,6 @@
 """Due rows in one thread: due, bell, claim, lease, settle, back-off, sweep."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -100,6 +101,36 @@ def test_an_action_succeeds_without_a_broker(now, monkeypatch, work):
     assert row().looked == 1
 
 
+def until(condition, seconds=30):
+    """Look again and again until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_bells_that_come_together_are_one_and_the_last_is_not_forgotten(bells):
+    for pk in range(200):
+        queue.ring_soon("parcels.look", pk)
+    until(lambda: ("parcels.look", 199) in bells)
+    assert len(bells) < 100
+
+
+def test_a_bell_rung_beside_the_caller_survives_a_broken_broker(bells, monkeypatch):
+    failed = []
+
+    def broken(*_, **__):
+        failed.append(1)
+        raise ConnectionError("no broker")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(current_app, "send_task", broken)
+        queue.ring_soon("parcels.look", 1)
+        until(lambda: failed)
+    queue.ring_soon("parcels.look", 2)
+    until(lambda: ("parcels.look", 2) in bells)
+
+
 # ---- claim and settle ------------------------------------------------------------------------
 
 
@@ -150,6 +181,19 @@ def test_a_lease_that_ran_out_is_claimed_again_and_says_so(now):
     queue.settle(second)
     with pytest.raises(queue.ClaimLost):
         queue.settle(second)
+
+
+def test_rows_are_settled_together_or_not_at_all(now):
+    ours, other = due_parcel(now), due_parcel(now)
+    claims = [queue.claim(LOOK, parcel.pk, now=now) for parcel in (ours, other)]
+    queue.due(LOOK, other.pk, now=now)
+    with pytest.raises(queue.ClaimLost), transaction.atomic():
+        queue.settle_all(claims)
+    assert Parcel.objects.get(pk=ours.pk).claim == claims[0].token
+    claims[1] = queue.claim(LOOK, other.pk, now=now)
+    queue.settle_all(claims)
+    kept = list(Parcel.objects.values_list("claim", "claimed_until", "due_at", "attempts"))
+    assert kept == [(None, None, None, 0)] * 2
 
 
 def test_a_late_worker_whose_row_nobody_took_still_settles(now):

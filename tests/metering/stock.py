@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from metering import messages
 from metering.models import Delivery, MeterRead
-from metering.readings import store_readings
+from metering.readings import Arrival, store_readings
 from tests.factories.metering import MeterFactory, MeterReadFactory, MeterTypeFactory
 from tests.metering.conftest import survey
 
@@ -52,5 +52,5 @@ def stored(
         body=zlib.compress(body), sha256=hashlib.sha256(body).hexdigest(),
         state=Delivery.State.STORED,
     )  # fmt: skip
-    store_readings(read=read, delivery=delivery, result=messages.read_result(body))
+    store_readings([Arrival(read, delivery, messages.read_result(body))])
     return MeterRead.objects.get(pk=read.pk)

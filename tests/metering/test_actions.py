@@ -555,10 +555,10 @@ def test_a_delivery_that_cannot_be_stored_does_not_stop_the_others(monkeypatch, 
         post(read, document(read))
     broken, store = reads[0].pk, actions.store_readings
 
-    def storing(*, read, **rest):
-        if read.pk == broken:
+    def storing(arrivals):
+        if any(each.read.pk == broken for each in arrivals):
             raise ZeroDivisionError
-        return store(read=read, **rest)
+        return store(arrivals)
 
     monkeypatch.setattr(actions, "store_readings", storing)
     work()
@@ -569,6 +569,48 @@ def test_a_delivery_that_cannot_be_stored_does_not_stop_the_others(monkeypatch, 
     assert (delivery.state, delivery.due_at) == ("aside", None)
     assert "could not be stored" in delivery.reason
     assert Alarm.objects.get(key=actions.NOT_STORED).over_at is None
+
+
+def arrived(count):
+    """Results of so many meters at once: the first not its meter's, the last about two at once."""
+    reads = [MeterReadFactory(status="requested") for _ in range(count)]
+    for number, read in enumerate(reads):
+        changes = [{"mpan": "1999999999999"}, {"result": "PENDING"}][number : number + 1]
+        assert post(read, document(read, **(changes[0] if changes else {}))).status_code == 200
+    assert post(reads[-1], document(reads[-1], surveyDays=2)).status_code == 200
+    return reads
+
+
+def outcome(read):
+    """All that storing left behind of a read."""
+    row = found(read)
+    return (
+        *(row.status, row.versions, row.why, row.holds_address),
+        [(each.code, each.result) for each in row.checks.order_by("position")],
+        list(row.deliveries.order_by("pk").values_list("state", "reason", "claim", "due_at")),
+        list(row.register_readings.values_list("value", flat=True)),
+        [bytes(day.slots)[28:] for day in Day.objects.filter(channel__meter=row.meter)],
+        moves(row),
+    )
+
+
+def test_results_stored_together_end_as_those_stored_one_by_one(monkeypatch):
+    together = arrived(5)
+    with CaptureQueriesContext(connection) as few:
+        tasks.store(0)
+    more = arrived(12)
+    with CaptureQueriesContext(connection) as many:
+        tasks.store(0)
+    # A move is two statements of its own; the rest is the same for twelve as for five.
+    assert len(many) - len(few) <= 7 * 2
+    monkeypatch.setattr(tasks, "BATCH", 1)
+    alone = arrived(5)
+    tasks.store(0)
+    ends = [[outcome(read) for read in reads] for reads in (together, alone, more)]
+    assert ends[0][2:] == ends[1][2:]
+    assert [each[0] for each in ends[0]] == ["to_check", "requested", *["accepted"] * 3]
+    assert ends[2][2:-1] == [ends[0][2]] * 9
+    assert [each[1] for each in ends[0]] == [1, 0, 1, 1, 2]
 
 
 def test_a_delivery_is_stored_by_one_worker(work):

@@ -222,6 +222,34 @@ def test_a_half_hour_taken_over_by_a_read_to_check_is_marked_alone(desk):
     assert marks == ["Not accepted yet", *[""] * 47]
 
 
+def test_a_drawing_is_kept_until_a_fact_of_it_changes(desk, person):
+    meter = a_meter(survey="period")
+    read = stored(meter, ["1"] * 48)
+
+    def year():
+        return page(desk, meter, period="year", on="2026-01-12")
+
+    def drawn_again(response):
+        return any(each.name == "metering/meter_use.html" for each in response.templates)
+
+    assert drawn_again(year())
+    again = year()
+    assert not drawn_again(again)
+    assert "48 of " in text_of(again)
+    by = actor_for(person("supervisor"))
+    actions.reject(read=read, reason="Wrong meter", by=by, now=timezone.now)
+    assert "48 half hours rejected" in text_of(year())
+    stored(meter, ["2"] * 48, first=MIDNIGHT + DAY)
+    assert "96 of " in text_of(year())
+    actions.record_meter_change(
+        meter=meter, at=MIDNIGHT + DAY, note="New", serial_number="", by=by, now=timezone.now
+    )
+    assert drawn_again(year())
+    assert not drawn_again(year())
+    Meter.objects.filter(pk=meter.pk).update(capacity_kw="0.1")
+    assert "To look at" in text_of(year())
+
+
 # ---- Beside the half hours -------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from metering.models import (
     RegisterReading,
     SideReading,
 )
-from metering.readings import store_readings
+from metering.readings import Arrival, store_readings
 from tests.core.racing import race
 from tests.factories.metering import MeterFactory, MeterReadFactory
 from tests.metering.conftest import document, post, survey
@@ -80,7 +80,8 @@ def written(ended, readings):
 def store(read, body):
     delivery = Delivery(sha256=hashlib.sha256(body).hexdigest(), received_at=timezone.now())
     with transaction.atomic():
-        return store_readings(read=read, delivery=delivery, result=messages.read_result(body))
+        (kept,) = store_readings([Arrival(read, delivery, messages.read_result(body))])
+        return kept
 
 
 def stored(bodies):

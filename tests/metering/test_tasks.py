@@ -84,10 +84,10 @@ def test_a_delivery_that_cannot_even_be_given_back_harms_no_other(monkeypatch, b
         post(read, document(read))
     store, not_stored = actions.store_readings, actions._not_stored
 
-    def storing(*, read, **rest):
-        if read.pk == reads[1].pk:
+    def storing(arrivals):
+        if any(each.read.pk == reads[1].pk for each in arrivals):
             raise ZeroDivisionError
-        return store(read=read, **rest)
+        return store(arrivals)
 
     def giving_back(claim, problem, now):
         raise DatabaseError("The disk is full.")
