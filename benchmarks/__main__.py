@@ -6,13 +6,15 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import metering, pts, seg_list, seg_time_to_decision
+from benchmarks import gas_bulk, gas_list, metering, pts, seg_list, seg_time_to_decision
 from benchmarks.table import Line, tables
 
 BENCHMARKS: dict[str, Callable[[], Iterable[Line]]] = {
     "seg_time_to_decision": seg_time_to_decision.measure,
     "seg_list": seg_list.measure,
     "metering": metering.measure,
+    "gas_bulk": gas_bulk.measure,
+    "gas_list": gas_list.measure,
     "pts": pts.measure,
 }
 

@@ -115,6 +115,7 @@ def addresses(port: int, sandbox_port: int) -> dict[str, str]:
         "PUBLIC_BASE_URL": f"http://localhost:{port}",
         "SEG_API_URL": f"http://127.0.0.1:{sandbox_port}/registry",
         "METERING_API_URL": f"http://127.0.0.1:{sandbox_port}/meters",
+        "GASQUOTES_API_URL": f"http://127.0.0.1:{sandbox_port}/supply-points",
         "PTS_API_URL": f"http://127.0.0.1:{sandbox_port}/production-tracking",
         "SIP_API_URL": f"http://127.0.0.1:{sandbox_port}/market-messages",
     }
@@ -124,6 +125,7 @@ def demo_settings(known: dict[str, str], port: int, sandbox_port: int) -> dict[s
     """Make the settings of a demo: fresh secrets, and the same credentials for both sides."""
     user = known.get("SEG_API_USER") or f"portal-{secrets.token_hex(4)}@larkmoor.example"
     token = known.get("SEG_API_TOKEN") or secrets.token_urlsafe(24)
+    gas_key = known.get("GASQUOTES_API_KEY") or secrets.token_urlsafe(24)
     pts_key = known.get("PTS_API_KEY") or secrets.token_urlsafe(24)
     pts_subscription = known.get("PTS_SUBSCRIPTION_KEY") or secrets.token_urlsafe(24)
     key = known.get("SIP_API_KEY") or secrets.token_urlsafe(24)
@@ -138,6 +140,8 @@ def demo_settings(known: dict[str, str], port: int, sandbox_port: int) -> dict[s
         "SIP_API_KEY": key,
         "SANDBOX_SIP_KEY": key,
         "SEG_AUTO_APPROVE": "on",
+        "GASQUOTES_API_KEY": gas_key,
+        "SANDBOX_GAS_KEY": gas_key,
         "PTS_API_KEY": pts_key,
         "PTS_SUBSCRIPTION_KEY": pts_subscription,
         "SANDBOX_PTS_KEY": pts_key,

@@ -59,6 +59,10 @@ ENVIRONMENT_LABEL: str = env.str("ENVIRONMENT_LABEL", default="SANDBOX").upper()
 SUPPLIER_NAME: str = env.str("SUPPLIER_NAME", default="Larkmoor Energy")
 SUPPLIER_EMAIL: str = env.str("SUPPLIER_EMAIL", default="export@larkmoor.example")
 SUPPLIER_PHONE: str = env.str("SUPPLIER_PHONE", default="020 7946 0958")
+SUPPLIER_ADDRESS: list[str] = env.list(
+    "SUPPLIER_ADDRESS", default=["Larkmoor House", "4 Mill Lane", "Ambridge", "AM1 2QX"]
+)
+SUPPLIER_REGISTRATION: str = env.str("SUPPLIER_REGISTRATION", default="")
 TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
 
 # ---- Secrets ---------------------------------------------------------------------------------
@@ -86,6 +90,7 @@ FIELD_ENCRYPTION_KEYS = [
 INSTALLED_APPS = [
     "core",
     "seg",
+    "gasquotes",
     "metering",
     "pts",
     "sip",
@@ -364,6 +369,36 @@ METERING_RESULT_ALLOWED_IPS: list[str] = env.list("METERING_RESULT_ALLOWED_IPS",
 METERING_RESULT_DUE_AFTER: int = env.int("METERING_RESULT_DUE_AFTER", default=60)
 METERING_BODY_LIMIT: int = env.int("METERING_BODY_LIMIT", default=16 * 1024 * 1024)
 METERING_RESULTS_PER_HOUR: int = env.int("METERING_RESULTS_PER_HOUR", default=20_000)
+
+# ---- Gas quotes desk -----------------------------------------------------------------------
+GASQUOTES_API_URL: str = env.str("GASQUOTES_API_URL", default="http://127.0.0.1:8100/supply-points")
+GASQUOTES_API_KEY: str = env.str("GASQUOTES_API_KEY", default="sandbox-gas-key" if DEBUG else "")
+GASQUOTES_QUANTITY_UNIT: str = env.str("GASQUOTES_QUANTITY_UNIT", default="GWh")
+GASQUOTES_CALLS_PER_MINUTE: int = env.int("GASQUOTES_CALLS_PER_MINUTE", default=600)
+GASQUOTES_CALLS_PER_MONTH: int = env.int("GASQUOTES_CALLS_PER_MONTH", default=50_000)
+GASQUOTES_READ_TIMEOUT: float = env.float("GASQUOTES_READ_TIMEOUT", default=8.0)
+GASQUOTES_DEADLINE: float = env.float("GASQUOTES_DEADLINE", default=10.0)
+GASQUOTES_REUSE_DAYS: int = env.int("GASQUOTES_REUSE_DAYS", default=7)
+GASQUOTES_AT_ONCE: int = env.int("GASQUOTES_AT_ONCE", default=32)
+GASQUOTES_CREWS: int = env.int("GASQUOTES_CREWS", default=2)
+GASQUOTES_VALID_HOURS: int = env.int("GASQUOTES_VALID_HOURS", default=48)
+GASQUOTES_LARGEST_KWH: int = env.int("GASQUOTES_LARGEST_KWH", default=732_000)
+if not DEBUG and not GASQUOTES_API_KEY:
+    raise ImproperlyConfigured(
+        "GASQUOTES_API_KEY is missing: the supply point service would refuse us."
+    )
+if GASQUOTES_QUANTITY_UNIT not in ("GWh", "kWh"):
+    raise ImproperlyConfigured("GASQUOTES_QUANTITY_UNIT must be GWh or kWh.")
+if GASQUOTES_CALLS_PER_MINUTE < 1 or GASQUOTES_CALLS_PER_MONTH < 0:
+    raise ImproperlyConfigured(
+        "GASQUOTES_CALLS_PER_MINUTE must be 1 or more, GASQUOTES_CALLS_PER_MONTH 0 or more."
+    )
+if not 1 <= GASQUOTES_CREWS <= GASQUOTES_AT_ONCE:
+    raise ImproperlyConfigured("GASQUOTES_CREWS must be between 1 and GASQUOTES_AT_ONCE.")
+if not 0 < GASQUOTES_DEADLINE <= 15:
+    raise ImproperlyConfigured(
+        "GASQUOTES_DEADLINE must be at most 15 seconds: a crew holds its lines for 30."
+    )
 
 # ---- Production desk (pts) -------------------------------------------------------------------
 PTS_API_URL: str = env.str("PTS_API_URL", default="http://127.0.0.1:8100/production-tracking")

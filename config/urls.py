@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("core.urls")),
     path("seg/", include("seg.urls")),
     path("metering/", include("metering.urls")),
+    path("gas-quotes/", include("gasquotes.urls")),
     path("pts/", include("pts.urls")),
     path("sip/", include("sip.urls")),
     path("accounts/signup/", RedirectView.as_view(pattern_name="account_login")),

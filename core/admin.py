@@ -10,6 +10,7 @@ from core.models import (
     Alarm,
     Counter,
     Email,
+    Enclosure,
     Heartbeat,
     Note,
     PartnerCall,
@@ -109,6 +110,15 @@ class EmailAdmin(ReadOnly):
     list_filter = ("state", "purpose")
     search_fields = ("to", "subject", "reference")
     exclude = ("private",)
+
+
+@admin.register(Enclosure)
+class EnclosureAdmin(ReadOnly):
+    """Files that went with e-mails: only what and with which."""
+
+    list_display = ("name", "email", "content_type")
+    list_select_related = ("email",)
+    exclude = ("content",)
 
 
 @admin.register(Alarm)

@@ -6,10 +6,13 @@ listed headers and body keys survive.
 """
 
 import contextlib
+import functools
 import hashlib
+import heapq
 import html
 import io
 import ipaddress
+import itertools
 import json
 import os
 import socket
@@ -22,6 +25,7 @@ from http.client import HTTPResponse, IncompleteRead
 from typing import Any, Self
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
+import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -301,11 +305,15 @@ class _Attempt:
         headers["User-Agent"] = "supplier-portal"
         if self.body is not None:
             headers["Content-Type"] = "application/json"
-        with session.request(
+        # Prepared here: the session would merge in settings and cookies that it does not have.
+        request = requests.Request(
             self.operation.method,
             self.url,
             headers={**headers, **self.party.headers, **self.party.secret_headers},
             data=self.body,
+        ).prepare()
+        with session.send(
+            request,
             timeout=(CONNECT_TIMEOUT, self.party.read_timeout),
             allow_redirects=False,
             stream=True,
@@ -419,41 +427,92 @@ class _Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.expired = self.over = False
         self.seconds = seconds
-        self.expired = False
         self._line: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
+        self._turn = threading.Lock()
 
     def __enter__(self) -> None:
         _wire.deadline, _wire.sent = self, False
-        self._timer.start()
+        _clock.watch(self)
 
     def __exit__(self, *_: object) -> None:
         _wire.deadline = None
-        self._timer.cancel()
-        self._timer.join()
-        self._let_go()
+        with self._turn:
+            self.over = True
+            self._let_go()
 
     def watch(self, line: socket.socket) -> None:
         """Take the line of this call, new or kept. Raises TimeoutError when it is too late."""
-        self._let_go()
-        self._line = socket.socket(fileno=os.dup(line.fileno()))
+        with self._turn:
+            self._let_go()
+            self._line = socket.socket(fileno=os.dup(line.fileno()))
         if self.expired:
             raise TimeoutError("The time was used up before the line was open.")
+
+    def expire(self) -> None:
+        """Cut the line, unless the call is over."""
+        with self._turn:
+            if not self.over:
+                self.expired = True
+                self._end()
 
     def _let_go(self) -> None:
         if self._line is not None:
             self._line.close()
-
-    def _expire(self) -> None:
-        self.expired = True
-        self._end()
+            self._line = None
 
     def _end(self) -> None:
         if self._line is not None:
             with contextlib.suppress(OSError):
                 self._line.shutdown(socket.SHUT_RDWR)
+
+
+class _Clock:
+    """One thread that expires every call of the process: a thread a call costs too much."""
+
+    def __init__(self) -> None:
+        self._news = threading.Condition()
+        self._calls: list[tuple[float, int, _Deadline]] = []
+        self._count = itertools.count()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, call: _Deadline) -> None:
+        """Expire this call when its time comes, unless it is over by then."""
+        entry = (time.monotonic() + call.seconds, next(self._count), call)
+        with self._news:
+            heapq.heappush(self._calls, entry)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            elif self._calls[0] is entry:
+                self._news.notify()
+
+    def _run(self) -> None:
+        while True:
+            for call in self._next():
+                call.expire()
+
+    def _next(self) -> list[_Deadline]:
+        """Wait until calls are late, and return them."""
+        with self._news:
+            while self._calls and self._calls[0][2].over:
+                heapq.heappop(self._calls)
+            wait = self._calls[0][0] - time.monotonic() if self._calls else None
+            if wait is None or wait > 0:
+                self._news.wait(wait)
+                return []
+            return [heapq.heappop(self._calls)[2]]
+
+
+def _new_clock() -> None:
+    """Start afresh: a forked process has the parent's calls, but not its thread."""
+    global _clock  # noqa: PLW0603 - one a process
+    _clock = _Clock()
+
+
+_clock = _Clock()
+os.register_at_fork(after_in_child=_new_clock)
 
 
 # ---- What may be kept ------------------------------------------------------------------------
@@ -493,10 +552,18 @@ def keep_body(body: bytes, allowed: frozenset[str], secrets: Iterable[str]) -> t
     if not body:
         return "", ""
     try:
-        kept = json.dumps(_keep(json.loads(body), allowed), ensure_ascii=False, indent=1)
+        kept = _in_lines(json.dumps(_keep(json.loads(body), allowed), ensure_ascii=False))
     except (ValueError, RecursionError):
         return "", without(body.decode("utf-8", "replace"), secrets)[:UNREAD_KEPT]
     return without(kept, secrets)[:KEPT_TEXT], ""
+
+
+def _in_lines(text: str) -> str:
+    """Indent JSON; `json.dumps` takes ten times as long for this, and has to do it for NaN."""
+    try:
+        return msgspec.json.format(text, indent=1)
+    except ValueError:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=1)
 
 
 def _keep(value: Any, allowed: frozenset[str]) -> Any:
@@ -528,6 +595,7 @@ def without(text: str, secrets: Iterable[str]) -> str:
     return hide_tokens(text)
 
 
+@functools.lru_cache(maxsize=256)
 def _spellings(secret: str) -> tuple[str, ...]:
     """Spell a secret as it is, and as JSON, an address and a web page would."""
     as_json = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]

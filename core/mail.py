@@ -3,6 +3,8 @@
 A person's decision waits before it leaves; Stop wins only while no worker has claimed the row.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from smtplib import SMTPRecipientsRefused
@@ -14,7 +16,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from core import alarms, queue
-from core.models import AboutCase, Email, new_message_id
+from core.models import AboutCase, Email, Enclosure, new_message_id
 from core.workflow import Actor, Case
 
 MAIL = queue.register(
@@ -28,6 +30,15 @@ MAIL = queue.register(
 LINK = "[link]"
 
 
+@dataclass(frozen=True)
+class Enclosed:
+    """A file that goes with an e-mail."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
 def post(
     *,
     case: Case | None,
@@ -39,6 +50,7 @@ def post(
     now: datetime,
     link: str = "",
     delay: int = 0,
+    enclosed: Iterable[Enclosed] = (),
 ) -> Email:
     """Queue an e-mail in the caller's transaction; `delay` seconds pass before it may leave.
 
@@ -59,6 +71,7 @@ def post(
         created_at=now,
         send_at=send_at,
     )
+    Enclosure.objects.bulk_create(Enclosure(email=email, **vars(each)) for each in enclosed)
     queue.due(MAIL, email.pk, now=now, at=send_at)
     return email
 
@@ -91,12 +104,15 @@ def send(claim: queue.Claim, *, now: datetime) -> bool:
 
 
 def _message(email: Email) -> EmailMessage:
-    return EmailMessage(
+    message = EmailMessage(
         subject=email.subject,
         body=email.text.replace(LINK, email.private) if email.private else email.text,
         to=[email.to],
         headers={"Message-ID": email.message_id, "Auto-Submitted": "auto-generated"},
     )
+    for each in email.enclosures.all():
+        message.attach(each.name, bytes(each.content), each.content_type)
+    return message
 
 
 def _refused(claim: queue.Claim, problem: SMTPRecipientsRefused, now: datetime) -> None:

@@ -235,6 +235,18 @@ class Email(queue.QueueRow, AboutCase):
         return self.TAGS[self.State(self.state)]
 
 
+class Enclosure(models.Model):
+    """A file that goes with an e-mail."""
+
+    email = models.ForeignKey(Email, on_delete=models.CASCADE, related_name="enclosures")
+    name = models.CharField(max_length=100)
+    content_type = models.CharField(max_length=60)
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Alarm(models.Model):
     """Something staff must know once: open until it is over or somebody acknowledges it."""
 

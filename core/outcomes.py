@@ -24,7 +24,7 @@ class CallRecord:
     operation: str
     kind: Kind
     started_at: datetime
-    duration_ms: int
+    duration_ms: int | None
     outcome: str
     problem: str = ""
     http_status: int | None = None

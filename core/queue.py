@@ -17,7 +17,7 @@ import structlog
 from celery import current_app
 from django.apps import apps
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, Q
 
 log = structlog.get_logger(__name__)
@@ -208,20 +208,52 @@ def claim_batch(queue: Queue, size: int, *, now: datetime) -> list[Claim]:
     return _take(queue, queue.free(now).filter(pk__in=oldest), now) if oldest else []
 
 
+def claim_rows(queue: Queue, size: int, *, now: datetime) -> list[tuple[Claim, Any]]:
+    """Take up to `size` due rows, oldest first, and return them as they were read.
+
+    Call it in a transaction. Where the database can, rows that another worker is just taking are
+    passed over, so that two workers get different ones instead of one getting none.
+    """
+    oldest = queue.free(now).order_by("due_at", "pk")
+    if connection.features.has_select_for_update_skip_locked:
+        oldest = oldest.select_for_update(skip_locked=True, of=("self",))
+    rows = list(oldest[:size])
+    if not rows:
+        return []
+    token = uuid.uuid4()
+    mine = queue.free(now).filter(pk__in=[row.pk for row in rows])
+    if _mark(queue, mine, token, now) < len(rows):
+        won = set(queue.rows().filter(claim=token).values_list("pk", flat=True))
+        rows = [row for row in rows if row.pk in won]
+    return [(_claim_of(queue, row, token, now), row) for row in rows]
+
+
+def _claim_of(queue: Queue, row: Any, token: uuid.UUID, now: datetime) -> Claim:
+    """Bring a row that was read before its claim up to date."""
+    interrupted = row.claimed_at if row.claim else None
+    row.claim, row.claimed_at, row.claimed_until = token, now, now + queue.lease
+    row.attempts += 1
+    return Claim(queue, row.pk, token, row.attempts, interrupted)
+
+
 def _take(queue: Queue, rows: models.QuerySet[Any], now: datetime) -> list[Claim]:
     token = uuid.uuid4()
     before = dict(rows.exclude(claim=None).values_list("pk", "claimed_at"))
-    won = models.QuerySet.update(
+    if not _mark(queue, rows, token, now):
+        return []
+    mine = queue.rows().filter(claim=token).values_list("pk", "attempts").order_by("pk")
+    return [Claim(queue, pk, token, attempts, before.get(pk)) for pk, attempts in mine]
+
+
+def _mark(queue: Queue, rows: models.QuerySet[Any], token: uuid.UUID, now: datetime) -> int:
+    """Put a claim on rows. Returns on how many."""
+    return models.QuerySet.update(
         rows,
         claim=token,
         claimed_at=now,
         claimed_until=now + queue.lease,
         attempts=F("attempts") + 1,
     )
-    if not won:
-        return []
-    mine = queue.rows().filter(claim=token).values_list("pk", "attempts").order_by("pk")
-    return [Claim(queue, pk, token, attempts, before.get(pk)) for pk, attempts in mine]
 
 
 def settle(claim: Claim, *, due_at: datetime | None = None, keep_attempts: bool = False) -> None:

@@ -244,13 +244,15 @@ def move(
     now: datetime,
     note: str = "",
     confirmation: str | None = None,
+    only_if: models.Q | None = None,
     **fields: Any,
 ) -> "StatusChange":
     """Move a case along one transition and record who did it, when and why.
 
     `fields` are other columns set in the same UPDATE. A move takes the row out of its queue; the
-    caller says what is due next. `confirmation` is a check page's one-time token. Raises
-    `NotAllowed`, `Conflict`; must be called inside a transaction.
+    caller says what is due next. `confirmation` is a check page's one-time token, `only_if` what
+    else must hold of the row in the UPDATE itself. Raises `NotAllowed`, `Conflict`; must be called
+    inside a transaction.
     """
     row = transition(type(case), name)
     _refuse(fields)
@@ -258,6 +260,7 @@ def move(
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("move() belongs inside a transaction.")
     here = models.Q(pk=case.pk, status=case.status, status_at=case.status_at)
+    here &= only_if or models.Q()
     if case.status not in row.sources or not _update(case, here, row, now, fields):
         raise conflict(case)
     return _record(case, row, by=by, now=now, note=note, confirmation=confirmation)

@@ -337,7 +337,7 @@ def _left_to_its_lease(claim: queue.Claim) -> Iterator[None]:
 
 def _fail(read: MeterRead, sentence: str, next_step: str, now: datetime, *, fault: str) -> None:
     why = f"{sentence} {next_step}".strip()[:300]
-    fields = {
+    fields: dict[str, Any] = {
         "why": why,
         "holds_address": None,
         "outcome": sentence[:300],

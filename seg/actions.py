@@ -725,7 +725,12 @@ def approve(
         raise ReasonMissing
     name = "approve" if application.status == Application.Status.REVIEW else "reinstate"
     why = f"Tariff {tariff.code}, approved by {by.name}"
-    fields = {"why": why, "tariff": tariff, "decision_reason": "", "due_by": None}
+    fields: dict[str, Any] = {
+        "why": why,
+        "tariff": tariff,
+        "decision_reason": "",
+        "due_by": None,
+    }
     moment = now()
     try:
         with transaction.atomic():

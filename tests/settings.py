@@ -15,9 +15,9 @@ atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 _OURS = (
     *("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "EMAIL_URL", "PUBLIC_BASE_URL", "ENVIRONMENT_LABEL"),
     *("TRUSTED_PROXY_COUNT", "SEND_DELAY_SECONDS", "DEFAULT_FROM_EMAIL", "SUPPLIER_NAME"),
-    *("SUPPLIER_EMAIL", "SUPPLIER_PHONE"),
+    *("SUPPLIER_EMAIL", "SUPPLIER_PHONE", "SUPPLIER_ADDRESS", "SUPPLIER_REGISTRATION"),
 )
-_DESKS = ("SEG_", "METERING_", "PTS_", "SIP_")
+_DESKS = ("SEG_", "GASQUOTES_", "METERING_", "PTS_", "SIP_")
 for _name in [*_OURS, *(name for name in os.environ if name.startswith(_DESKS))]:
     os.environ.pop(_name, None)
 os.environ.update(

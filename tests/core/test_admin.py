@@ -30,11 +30,8 @@ from tests.factories import ApplicationFactory, EmailFactory, ParcelFactory, Tar
 from tests.parcels.models import Parcel
 
 pytestmark = pytest.mark.django_db
-OURS = [
-    model
-    for model in apps.get_models()
-    if model._meta.app_label in {"core", "metering", "pts", "seg", "sip"}
-]
+DESKS = {"core", "gasquotes", "metering", "pts", "seg", "sip"}
+OURS = [model for model in apps.get_models() if model._meta.app_label in DESKS]
 LOGS = [StatusChange, Note, PartnerCall, Email, Alarm, Heartbeat, Counter, Application]
 
 

@@ -303,7 +303,8 @@ class TestNotSent:
         server, look_up = serve(wires.stays_silent), socket.getaddrinfo
 
         def slow(*args, **kwargs):
-            http._wire.deadline._timer.join()
+            while not http._wire.deadline.expired:
+                time.sleep(0.005)
             return look_up(*args, **kwargs)
 
         monkeypatch.setattr(socket, "getaddrinfo", slow)

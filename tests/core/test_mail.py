@@ -130,6 +130,14 @@ def test_an_email_leaves_at_once(work, mailoutbox):
     assert work() == 0
 
 
+def test_files_go_with_an_email(work, mailoutbox):
+    files = [mail.Enclosed("quote.pdf", "application/pdf", b"%PDF-1.7 \xff")]
+    post(enclosed=files)
+    work()
+    (sent,) = mailoutbox
+    assert sent.attachments == [("quote.pdf", b"%PDF-1.7 \xff", "application/pdf")]
+
+
 def test_an_email_is_part_of_its_transaction(mailoutbox, work):
     with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
         post()

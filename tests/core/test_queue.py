@@ -249,6 +249,32 @@ def test_a_batch_costs_a_constant_number_of_queries(now, django_assert_max_num_q
         assert len(queue.claim_batch(LOOK, 20, now=now)) == 20
 
 
+def test_claimed_rows_come_with_what_was_read(now, django_assert_max_num_queries):
+    cut_off, *fresh = [due_parcel(now - n * SECOND) for n in range(3)]
+    queue.claim(LOOK, cut_off.pk, now=now)
+    later = now + LOOK.lease + SECOND
+    with transaction.atomic(), django_assert_max_num_queries(2):
+        taken = queue.claim_rows(LOOK, 10, now=later)
+    assert [claim.interrupted for claim, _ in taken] == [None, None, now]
+    assert [claim.attempts for claim, _ in taken] == [1, 1, 2]
+    for claim, read in taken:
+        kept = Parcel.objects.get(pk=read.pk)
+        names = ("claim", "claimed_at", "claimed_until", "attempts")
+        assert [getattr(read, n) for n in names] == [getattr(kept, n) for n in names]
+        assert (claim.pk, claim.token) == (kept.pk, kept.claim)
+    with transaction.atomic():
+        assert queue.claim_rows(LOOK, 10, now=later) == []
+    queue.settle(taken[0][0])
+    assert Parcel.objects.get(pk=fresh[1].pk).claim is None
+
+
+def test_claimed_rows_are_so_many_and_the_oldest(now):
+    parcels = [due_parcel(now - n * SECOND) for n in range(6)]
+    with transaction.atomic():
+        taken = queue.claim_rows(LOOK, 2, now=now)
+    assert [read.pk for _, read in taken] == [parcels[5].pk, parcels[4].pk]
+
+
 # ---- Patience --------------------------------------------------------------------------------
 
 

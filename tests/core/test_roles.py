@@ -9,7 +9,7 @@ from core.workflow import allowed_moves
 from tests.factories import ApplicationFactory
 
 pytestmark = pytest.mark.django_db
-DESKS = ("Export tariff", "Metering", "Production", "Safe isolation")
+DESKS = ("Export tariff", "Gas quotes", "Metering", "Production", "Safe isolation")
 WRITES = ("add_", "change_", "delete_", "decide_", "reopen_", "reveal_", "acknowledge_")
 
 
@@ -80,6 +80,7 @@ def test_which_pages_a_role_may_see(role, paths, person, signed_in):
         ("export tariff", ["Home", "Export tariff", "Calls", "E-mails", "Health"]),
         ("supervisor", ["Home", *DESKS, "Calls", "E-mails", "Health"]),
         ("auditor", ["Home", *DESKS, "Calls", "E-mails", "Health"]),
+        ("gas quotes", ["Home", "Gas quotes", "Calls", "E-mails", "Health"]),
         ("metering", ["Home", "Metering", "Calls", "E-mails", "Health"]),
         ("production", ["Home", "Production", "Calls", "E-mails", "Health"]),
         ("safe isolation", ["Home", "Safe isolation", "Calls", "E-mails", "Health"]),

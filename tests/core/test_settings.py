@@ -20,6 +20,8 @@ REAL = {
     "SEG_API_URL": "https://registry.example/api",
     "METERING_API_URL": "https://meters.example",
     "METERING_RESULT_ALLOWED_IPS": "192.0.2.10",
+    "GASQUOTES_API_URL": "https://supply-points.example",
+    "GASQUOTES_API_KEY": "key-of-the-supply-point-service",
     "PTS_API_URL": "https://pts.example",
     "PTS_API_KEY": "key-of-the-tracking-system",
     "PTS_SUBSCRIPTION_KEY": "subscription-of-the-tracking-system",

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from core.management.commands.workflow_diagrams import page
@@ -28,11 +29,13 @@ from core.workflow import (
     move,
     move_many,
 )
+from gasquotes.models import Quote
 from metering.models import MeterRead
 from pts.models import Report
 from seg.models import Application
 from sip.models import Job
 from tests.factories import ApplicationFactory, ParcelFactory, TariffFactory
+from tests.factories.gasquotes import QuoteFactory
 from tests.factories.metering import MeterReadFactory
 from tests.factories.pts import ReportFactory
 from tests.factories.sip import JobFactory
@@ -42,6 +45,7 @@ FACTORIES = {
     Parcel: ParcelFactory,
     Application: ApplicationFactory,
     MeterRead: MeterReadFactory,
+    Quote: QuoteFactory,
     Report: ReportFactory,
     Job: JobFactory,
 }
@@ -191,6 +195,16 @@ def test_other_columns_move_with_the_status_but_never_the_status_itself():
     assert (found.status, found.weight, found.why) == ("held", 7, "Too heavy")
     with pytest.raises(StatusIsGuarded):
         moved(found, "hold", PORTAL, status="sent")
+
+
+@pytest.mark.django_db
+def test_a_move_can_depend_on_more_than_the_status():
+    case = ParcelFactory(weight=3)
+    with pytest.raises(Conflict):
+        moved(case, "hold", PORTAL, only_if=Q(weight__gt=3))
+    assert status_of(case) == "packed"
+    moved(case, "hold", PORTAL, only_if=Q(weight=3))
+    assert status_of(case) == "held"
 
 
 @pytest.mark.django_db

@@ -63,6 +63,8 @@ class Town:
             "SEG_API_TOKEN": token,
             "SANDBOX_SEG_USER": user,
             "SANDBOX_SEG_TOKEN": token,
+            "GASQUOTES_API_KEY": token,
+            "SANDBOX_GAS_KEY": token,
             "PTS_API_KEY": key,
             "PTS_SUBSCRIPTION_KEY": subscription,
             "SANDBOX_PTS_KEY": key,
@@ -90,6 +92,7 @@ class Town:
         self.market = Market(sandbox)
         self.given["SIP_API_URL"] = self.market.own_url
         self.given["PTS_API_URL"] = f"{sandbox}/production-tracking"
+        self.given["GASQUOTES_API_URL"] = f"{sandbox}/supply-points"
         self.clerk = Clerk(self)
         self.clerk.ask("set_up")
         for name in ("worker", "beat", *(["web"] if web else [])):

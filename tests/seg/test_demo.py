@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def only_this_desk(monkeypatch):
     """What other desks put into the demo stays out of it."""
-    for desk in ("metering", "pts", "sip"):
+    for desk in ("gasquotes", "metering", "pts", "sip"):
         monkeypatch.setattr(f"{desk}.demo.fill", lambda: iter(()))
 
 

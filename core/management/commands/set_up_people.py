@@ -39,6 +39,7 @@ PEOPLE = (
     Person("Orla Fenn", "export tariff"),
     Person("Tam Birkett", "export tariff"),
     Person("Rafe Tolland", "metering"),
+    Person("Maud Elrick", "gas quotes"),
     Person("Maeve Stroud", "production"),
     Person("Mabel Quist", "safe isolation"),
     Person("Perrin Oakes", "safe isolation"),
