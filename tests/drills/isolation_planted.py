@@ -100,9 +100,10 @@ def claimed_after_the_call():
     from django.db.models import F
 
     from sip import actions
+    from sip.actions import sending
     from sip.models import SEND, Attempt, Job
 
-    take, record = actions.take, actions._record
+    take, record = actions.take, sending._record
 
     def uncommitted(pk, *, now):
         with transaction.atomic():
@@ -118,15 +119,15 @@ def claimed_after_the_call():
         )
         record(taken, result, now)
 
-    actions.take, actions._record = uncommitted, committed
+    actions.take, sending._record = uncommitted, committed
 
 
 def unknown_sent_again():
     """An answer that leaves it open counts as surely not sent."""
-    from sip import actions
+    from sip.actions import sending
     from sip.models import Attempt
 
-    result = actions._result
+    result = sending._result
 
     def hopeful(problem):
         found = result(problem)
@@ -134,7 +135,7 @@ def unknown_sent_again():
             return replace(found, outcome=Attempt.Outcome.NOT_SENT)
         return found
 
-    actions._result = hopeful
+    sending._result = hopeful
 
 
 def token_not_checked():
@@ -147,7 +148,7 @@ def token_not_checked():
 def stopped_after_the_claim():
     """Stop wins although a worker has the message already."""
     from core.workflow import move
-    from sip import actions
+    from sip.actions import confirming
     from sip.models import Attempt
 
     def take_back(job, name, *, by, now, why):
@@ -155,7 +156,7 @@ def stopped_after_the_claim():
         still_open = Attempt.objects.filter(job=job, outcome__in=Attempt.OPEN)
         still_open.update(outcome=Attempt.Outcome.STOPPED, ended_at=now, sentence=why[:500])
 
-    actions._take_back = take_back
+    confirming.take_back = take_back
 
 
 def abandoned_claimed_again():
@@ -189,22 +190,22 @@ def late_answer_overwrites():
     from django.db.models import QuerySet
 
     from core.workflow import Conflict, transition
-    from sip import actions
+    from sip.actions import settling
     from sip.models import Attempt, Job
 
-    settle = actions._settle_late
+    settle = settling._settle_late
 
     def overwrite(taken, result, now):
         try:
             with transaction.atomic():
                 settle(taken, result, now)
         except Conflict:
-            target = transition(Job, actions.LATE_MOVES[result.outcome]).target
+            target = transition(Job, settling.LATE_MOVES[result.outcome]).target
             QuerySet.update(Job.objects.filter(pk=taken.job.pk), status=target, due_at=None)
             late = {"outcome": result.outcome, "ended_at": now}
             Attempt.objects.filter(pk=taken.attempt.pk).update(**late)
 
-    actions._settle_late = overwrite
+    settling._settle_late = overwrite
 
 
 def timed_out_is_a_no():

@@ -232,6 +232,12 @@ def test_any_json_is_read_without_a_surprise(value):
 
 
 def test_the_plain_layers_do_not_know_where_they_run():
-    for name in ("messages", "rules", "job_csv", "photos", "paper"):
-        text = Path(messages.__file__).with_name(f"{name}.py").read_text()
-        assert not re.search(r"^(from|import) (django|celery|requests)", text, re.MULTILINE)
+    desk = Path(messages.__file__).parent
+    rules = sorted(desk.glob("rules/*.py"))
+    assert rules
+    for path in (
+        *rules,
+        *(desk / f"{name}.py" for name in ("messages", "job_csv", "photos", "paper")),
+    ):
+        text = path.read_text()
+        assert not re.search(r"^(from|import) (django|celery|requests)", text, re.MULTILINE), path
