@@ -8,7 +8,7 @@ from core.models import User
 
 
 class NoteForm(forms.Form):
-    """A note for colleagues."""
+    """A note for colleagues; `help_text` says who else may read it where that is no customer."""
 
     text = forms.CharField(
         label="Note for colleagues",
@@ -16,6 +16,11 @@ class NoteForm(forms.Form):
         max_length=5000,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+
+    def __init__(self, *args: Any, help_text: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if help_text:
+            self.fields["text"].help_text = help_text
 
 
 class AcknowledgeForm(forms.Form):

@@ -3,11 +3,12 @@
 A half hour leaves only when the read that brought it is accepted; until then it counts as unknown.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from core import mpan as mpans
 from core.settlement import HALF_HOUR, Span
@@ -96,21 +97,58 @@ def meters_of(mpan: str) -> tuple[KnownMeter, ...]:
 
 def register_value_at(meter: int, register: str, moment: datetime) -> RegisterValue | None:
     """The last accepted value of a register at or before a moment; None when there is none."""
-    row = (
-        RegisterReading.objects.filter(
-            channel__meter=meter,
-            channel__name=register,
-            read__status=stored.ACCEPTED,
-            at__lte=moment,
-        )
-        .order_by("-at", "-pk")
-        .values_list("at", "value", "channel__unit", "read__reference")
-        .first()
+    rows = RegisterReading.objects.filter(
+        channel__meter=meter,
+        channel__name=register,
+        read__status=stored.ACCEPTED,
+        at__lte=moment,
     )
-    if row is None or (value := stored.number(row[1])) is None:
+    row = rows.select_related("channel", "read").order_by("-at", "-pk").first()
+    return None if row is None else _as_value(row)
+
+
+def register_values_at(
+    asked: Collection[tuple[str, str]], moment: datetime
+) -> dict[tuple[str, str], RegisterValue]:
+    """The last accepted values of many registers, asked for by MPAN and register (two queries).
+
+    Of several active meters of an MPAN with such a register, the first that `meters_of` gives
+    counts. Registers that are not known or have no value are left out.
+    """
+    named = Channel.objects.filter(
+        meter__active=True,
+        meter__mpan__in={mpan for mpan, _ in asked},
+        name__in={register for _, register in asked},
+    ).order_by("-meter__mpan", "-meter__serial_number")  # the first meter is written last
+    readings = RegisterReading.objects.filter(
+        channel=OuterRef("pk"), read__status=stored.ACCEPTED, at__lte=moment
+    ).order_by("-at", "-pk")
+    newest = named.annotate(newest=Subquery(readings.values("pk")[:1]))
+    keys = {
+        (mpan, register): pk
+        for mpan, register, pk in newest.values_list("meter__mpan", "name", "newest")
+        if (mpan, register) in asked
+    }
+    rows = RegisterReading.objects.filter(pk__in=[pk for pk in keys.values() if pk])
+    found = {row.pk: row for row in rows.select_related("channel", "read")}
+    return {
+        key: value
+        for key, pk in keys.items()
+        if pk in found and (value := _as_value(found[pk])) is not None
+    }
+
+
+def _as_value(row: RegisterReading) -> RegisterValue | None:
+    value = stored.number(row.value)
+    if value is None:
         return None
     return RegisterValue(
-        register=register, unit=row[2], at=row[0], value=value, text=row[1], reference=row[3]
+        register=row.channel.name,
+        unit=row.channel.unit,
+        at=row.at,
+        value=value,
+        text=row.value,
+        reference=row.read.reference,
     )
 
 

@@ -12,6 +12,7 @@ from django.db.models import (
     Case,
     CharField,
     Count,
+    F,
     Min,
     OuterRef,
     Q,
@@ -71,6 +72,19 @@ class ReportTable(tables.Table):
         order_by = "system"
         attrs: ClassVar[dict[str, str]] = {}
 
+    # django-tables2 finds these by name and says by position whether to go down.
+    def order_last_value(self, rows: QuerySet[Any], down: bool) -> tuple[Any, bool]:  # noqa: FBT001
+        """By value; what has none comes last."""
+        return _known_first(rows, "last_value", down=down), True
+
+    def order_meter_value(self, rows: QuerySet[Any], down: bool) -> tuple[Any, bool]:  # noqa: FBT001
+        """By value; what has none comes last."""
+        return _known_first(rows, "meter_value", down=down), True
+
+    def order_produced(self, rows: QuerySet[Any], down: bool) -> tuple[Any, bool]:  # noqa: FBT001
+        """By energy; what has none comes last."""
+        return _known_first(rows, "produced", down=down), True
+
     def render_system(self, record: Report) -> SafeString:
         """The party's key as the link to the report."""
         return format_html(
@@ -111,6 +125,13 @@ class ReportTable(tables.Table):
     def render_tries(self, record: Report) -> SafeString:
         """Pips for the tries that are left, and the figures."""
         return looks.pips(known.tries_of(record))
+
+
+def _known_first(rows: QuerySet[Any], name: str, *, down: bool) -> QuerySet[Any]:
+    """In order with the nulls last both ways: databases differ in where they put them."""
+    column = F(name)
+    by = column.desc(nulls_last=True) if down else column.asc(nulls_last=True)
+    return rows.order_by(by, "system__fk_system")
 
 
 class ReportFilters(django_filters.FilterSet):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -65,6 +66,7 @@ def bullet(produced: Decimal | None, expected: Decimal | None) -> SafeString | s
     )
 
 
+@lru_cache(maxsize=256)  # a month's rows have a handful of different tries
 def pips(tries: Tries) -> SafeString:
     """A dot for each valid and failed try, full where it is left, and the figures in words."""
     valid_limit = rules.VALID_TRIES + tries.more_valid

@@ -283,7 +283,10 @@ class Report(Case):
             ("submit_production", "Can submit to MassCEC"),
             ("record_exception", "Can record an exception of the help desk"),
         ]
-        indexes = [models.Index(fields=["window", "status", "system"])]
+        indexes = [
+            models.Index(fields=["window", "status", "system"]),
+            models.Index(fields=["window", "status", "produced", "expected"]),  # sums of a month
+        ]
         constraints = [
             models.UniqueConstraint(fields=["system", "window"], name="pts_one_report_a_month"),
             models.CheckConstraint(

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core import signing
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -80,7 +79,7 @@ def _preview(
         "ignored": sheet.ignored,
         "same": len(readings) - len(fresh),
         "signed": signed,
-        **_rehearsed(request, window, lambda now: _enter_many(request, window, fresh, now)),
+        **_weighed(window, fresh),
     }
     return render(request, "pts/import_check.html", context)
 
@@ -150,42 +149,36 @@ def _enter_many(
     return actions.enter_many(readings=readings, window=window, by=by, now=lambda: now)
 
 
-# ---- Rehearsed, then done ----------------------------------------------------------------------
+# ---- Weighed, then entered ---------------------------------------------------------------------
 
 Act = Callable[[datetime], actions.Entered]
 
 
-def _rehearsed(request: HttpRequest, window: Window, act: Act) -> dict[str, Any]:
-    """What entering would come to: it is done and rolled back, so the preview cannot differ."""
-    now = timezone.now()
-    before = dict(
-        Report.objects.filter(window=window, meter_value__isnull=False).values_list(
-            "pk", "meter_value"
-        )
-    )
-    with transaction.atomic():
-        done = act(now)
-        entered = Report.objects.filter(window=window, status_at=now).select_related("system")
-        rows = list(entered.order_by("status", "system"))
-        transaction.set_rollback(True)
-    replaced = sum(row.pk in before for row in rows)
+def _weighed(window: Window, readings: Readings) -> dict[str, Any]:
+    """What entering would come to: the same checks as entering makes, and nothing is written."""
+    weighed, left = actions.weigh(readings=readings, window=window, now=timezone.now())
+    weighed.sort(key=lambda each: (each.verdict.result == "fine", each.report.system.fk_system))
+    look = sum(each.verdict.result != "fine" for each in weighed)
     return {
         "window": window,
-        "done": done,
-        "count": len(rows),
-        "replaced": replaced,
-        "rows": [_rehearsed_row(row, before.get(row.pk)) for row in rows[:SHOWN_ROWS]],
+        "done": actions.Entered(fine=len(weighed) - look, look=look, left=left),
+        "count": len(weighed),
+        "replaced": sum(each.report.meter_value is not None for each in weighed),
+        "rows": [_weighed_row(each) for each in weighed[:SHOWN_ROWS]],
     }
 
 
-def _rehearsed_row(row: Report, before: Decimal | None) -> dict[str, Any]:
-    at = row.meter_at
+def _weighed_row(each: actions.Weighed) -> dict[str, Any]:
+    before, verdict = each.report.meter_value, each.verdict
     return {
-        "report": row,
-        "value": looks.kilowatt_hours(row.meter_value),
-        "there": looks.party_time(at) if at else "",
+        "report": each.report,
+        "result": verdict.result,
+        "why": verdict.why,
+        "value": looks.kilowatt_hours(each.reading.value),
+        "there": looks.party_time(each.reading.at),
+        "here": each.reading.at,
         "before": looks.kilowatt_hours(before) if before is not None else "",
-        "bullet": looks.bullet(row.produced, row.expected),
+        "bullet": looks.bullet(verdict.produced, verdict.expected),
     }
 
 
@@ -221,7 +214,7 @@ def take_from_meters(request: HttpRequest, month: date) -> HttpResponseBase:
     linked = System.objects.exclude(mpan="").exclude(register="")
     missing = linked.filter(reports__window=window, reports__status=Report.Status.MISSING)
     try:
-        rehearsed = _rehearsed(request, window, take)
+        weighed = _weighed(window, actions.readings_from_meters(window, timezone.now()))
     except Impossible as problem:
         messages.error(request, problem.sentence)
         return redirect(window)
@@ -229,7 +222,7 @@ def take_from_meters(request: HttpRequest, month: date) -> HttpResponseBase:
         "page_title": f"Take readings from meters for {window}",
         "linked": linked.count(),
         "waiting": missing.count(),
-        **rehearsed,
+        **weighed,
     }
     return render(request, "pts/meters.html", context)
 

@@ -292,7 +292,10 @@ def _against_last(
 
 
 def _not_below(last: Known, reading: Known, produced: Decimal) -> Check:
-    figures = f"{reading.value:,} kWh after {last.value:,} kWh"
+    totals = (_figure(reading.value), _figure(last.value))
+    if totals[0] == totals[1]:
+        totals = (_exact(reading.value), _exact(last.value))
+    figures = f"{totals[0]} kWh after {totals[1]} kWh"
     if produced < 0:
         return _said(
             "not_below",
@@ -306,7 +309,8 @@ def _possible(facts: Facts, length: timedelta, produced: Decimal) -> Check:
     if facts.capacity is None or facts.capacity <= 0:
         return _said("possible", "look", "The capacity is not known, so the most is not either.")
     most = facts.capacity * Decimal(str(length / _HOUR))
-    sums = f"{produced:,} kWh; {facts.capacity:,} kW could make at most {_tenths(most):,} kWh"
+    could = f"{_exact(facts.capacity)} kW could make at most {_figure(most)} kWh"
+    sums = f"{_figure(produced)} kWh; {could}"
     if produced > most:
         return _said("possible", "block", f"More than the system can make: {sums}.")
     return _said("possible", "fine", f"Within what the system can make: {sums}.")
@@ -316,7 +320,7 @@ def _plausible(produced: Decimal | None, expected: Decimal | None, limits: Limit
     if produced is None or not expected:
         return _said("plausible", "look", "What to expect is not known: no estimate to compare.")
     ratio = produced / expected
-    figures = f"{produced:,} kWh where about {_tenths(expected):,} kWh are expected"
+    figures = f"{_figure(produced)} kWh where about {_figure(expected)} kWh are expected"
     if not limits.low <= ratio <= limits.high:
         word = "Little" if ratio < limits.low else "Much"
         return _said("plausible", "look", f"{word} for the time of the year: {figures}.")
@@ -327,7 +331,7 @@ def _no_month_missed(missed: Sequence[Month], shares: Sequence[Share]) -> Check:
     if not missed:
         return _said("months", "fine", "The month before was reported.")
     names = ", ".join(str(month) for month in missed)
-    parts = "; ".join(f"{share.month}: {share.energy:,} kWh" for share in shares)
+    parts = "; ".join(f"{share.month}: {_figure(share.energy)} kWh" for share in shares)
     figures = f" MassCEC spreads the energy over the gap, about {parts}." if shares else ""
     return _said("months", "look", f"Not reported: {names}.{figures}")
 
@@ -406,6 +410,16 @@ def spread(produced: Decimal | None, months: Sequence[Month], limits: Limits) ->
 
 def _tenths(value: Decimal) -> Decimal:
     return value.quantize(_TENTH, ROUND_HALF_UP)
+
+
+def _figure(energy: Decimal) -> str:
+    """An energy to a tenth for a sentence: "131,856.4"."""
+    return _exact(_tenths(energy) + 0)  # no negative nought
+
+
+def _exact(number: Decimal) -> str:
+    """A number without zeros at its end: "10.586"."""
+    return f"{number.normalize():,f}"
 
 
 # ---- Tries -------------------------------------------------------------------------------------

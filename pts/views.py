@@ -75,7 +75,7 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
         "lines": [looks.line(line) for line in lines],
         "exceptions": report.exceptions.select_related("by"),
         "timeline": timeline(report),
-        "note_form": NoteForm() if may_write else None,
+        "note_form": NoteForm(help_text="MassCEC does not see notes.") if may_write else None,
         "note_url": reverse("pts:note", args=[reference]),
         "assign_form": _assign_form(report) if may_write else None,
         "assign_url": reverse("pts:assign", args=[reference]),

@@ -5,16 +5,15 @@ answer that is lost is looked up by value and date before anyone may try again.
 """
 
 from pts.actions.lines import line_of, lines_of, watched
+from pts.actions.many import Entered, Weighed, enter_many, take_from_meters, weigh
 from pts.actions.readings import (
-    Entered,
     Reading,
     accept,
     enter,
-    enter_many,
     grant,
     judge,
+    readings_from_meters,
     take_back,
-    take_from_meters,
 )
 from pts.actions.shared import Blocked, Clock, NoTriesLeft, WouldReplace
 from pts.actions.standing import poll, settle
@@ -37,6 +36,7 @@ __all__ = [
     "Entered",
     "NoTriesLeft",
     "Reading",
+    "Weighed",
     "WouldReplace",
     "accept",
     "apply",
@@ -54,6 +54,7 @@ __all__ = [
     "open_reports",
     "override_window",
     "poll",
+    "readings_from_meters",
     "record_meter_change",
     "run_test",
     "send",
@@ -64,4 +65,5 @@ __all__ = [
     "take_from_meters",
     "test",
     "watched",
+    "weigh",
 ]

@@ -1,6 +1,5 @@
-"""Readings: entered, taken from meters, accepted, taken back; and the help desk's exceptions."""
+"""One reading: entered, accepted, taken back; what meters show; the help desk's exceptions."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,13 +13,13 @@ from django.utils import timezone
 from core import casework
 from core.models import Note
 from core.uploads import Upload
-from core.workflow import Actor, Different, Impossible, move, move_many
+from core.workflow import Actor, Different, Impossible, move
 from metering import service as metering
 from pts import messages, rules
 from pts.actions.lines import Status
 from pts.actions.shared import Blocked, Clock, WouldReplace, may, person
 from pts.known import facts_of, limits, shape_of, zone
-from pts.models import GRANT, REPORT, HelpDeskException, Report, System, Window
+from pts.models import GRANT, HelpDeskException, Report, System, Window
 
 MOST_GRANTED = 20
 IN_KWH = {"kwh": Decimal(1), "wh": Decimal("0.001"), "mwh": Decimal(1000)}
@@ -34,14 +33,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     source: str
     party_note: str = ""
-
-
-class Entered(msgspec.Struct):
-    """What entering many readings came to: how many are fine or to look at, and who was left."""
-
-    fine: int = 0
-    look: int = 0
-    left: list[str] = []
 
 
 def judge(
@@ -75,20 +66,21 @@ def enter(
     `Impossible` outside the window.
     """
     moment = now()
-    _refuse_outside(report.window, moment)
-    reading = _exact(reading)
+    refuse_outside(report.window, moment)
+    reading = exact(reading)
     if report.status == Status.PASSED and not replacing:
         raise WouldReplace
     verdict = judge(report, reading, now=moment)
-    name, entered = _entered(reading, verdict)
+    name, different = entering(reading, verdict)
     with transaction.atomic():
-        move(report, name, by=by, now=moment, note=entered.note, **entered.fields)
+        move(report, name, by=by, now=moment, note=different.note, **different.fields)
         if photo is not None:
             _keep_photo(report, *photo)
     return verdict
 
 
-def _refuse_outside(window: Window, now: datetime) -> None:
+def refuse_outside(window: Window, now: datetime) -> None:
+    """Raise `Impossible` unless the window is open."""
     if now < window.opens_at:
         opens = f"{shape_of(window).opens:%-d %B %Y}"
         raise Impossible(f"The window for {window} opens on {opens}. Nothing was changed.")
@@ -96,7 +88,7 @@ def _refuse_outside(window: Window, now: datetime) -> None:
         raise Impossible(f"The window for {window} has closed. Nothing was changed.")
 
 
-def _exact(reading: Reading) -> Reading:
+def exact(reading: Reading) -> Reading:
     """The reading as it can be kept. Raises `Impossible` for no possible total."""
     value = reading.value
     if not value.is_finite() or not 0 <= value <= messages.LARGEST_VALUE:
@@ -105,7 +97,7 @@ def _exact(reading: Reading) -> Reading:
     return msgspec.structs.replace(reading, value=value.quantize(_STEP), at=whole_second)
 
 
-def _entered(reading: Reading, verdict: rules.Verdict) -> tuple[str, Different]:
+def entering(reading: Reading, verdict: rules.Verdict) -> tuple[str, Different]:
     """The move of an entered reading, its note and its columns."""
     fine = verdict.result == "fine"
     figure = f"{reading.value.normalize():,f}"
@@ -190,95 +182,24 @@ def take_back(*, report: Report, reason: str, by: Actor, now: Clock) -> None:
         )
 
 
-def enter_many(
-    *, readings: Mapping[int, Reading], window: Window, by: Actor, now: Clock
-) -> Entered:
-    """Enter readings by the systems' PTS keys; one that cannot be entered harms no other."""
-    may(by, REPORT, "Your role does not enter readings.")
-    moment = now()
-    _refuse_outside(window, moment)
-    done = Entered(left=[])
-    reports = _enterable(readings, window, done)
-    facts = facts_of([report.system for report in reports], window.month)
-    moves: dict[str, list[Report]] = {"enter_fine": [], "enter_odd": []}
-    different: dict[int, Different] = {}
-    for report in reports:
-        try:
-            reading = _exact(readings[report.system.fk_system])
-        except Impossible as problem:
-            done.left.append(f"{report.system}: {problem.sentence}")
-            continue
-        verdict = judge(report, reading, now=moment, facts=facts[report.system_id])
-        name, different[report.pk] = _entered(reading, verdict)
-        moves[name].append(report)
-    with transaction.atomic():
-        done.fine = _enter(moves["enter_fine"], "enter_fine", different, by, moment, done)
-        done.look = _enter(moves["enter_odd"], "enter_odd", different, by, moment, done)
-    return done
+def readings_from_meters(window: Window, now: datetime) -> dict[int, Reading]:
+    """What the metering desk has read inside the window for reports without a reading.
 
-
-def _enterable(readings: Mapping[int, Reading], window: Window, done: Entered) -> list[Report]:
-    """The reports of this window that may take their reading; who is left is written down."""
-    rows = Report.objects.filter(window=window).select_related("system")
-    reports, known = [], set()
-    for report in rows:
-        if report.system.fk_system not in readings:
-            continue
-        known.add(report.system.fk_system)
-        report.window = window
-        if report.status == Status.PASSED:
-            done.left.append(f"{report.system}: {WouldReplace.sentence}")
-        elif report.status not in Report.OPEN_TO_READINGS:
-            done.left.append(f"{report.system}: It is being validated. Nothing was changed.")
-        else:
-            reports.append(report)
-    done.left += [
-        f"System {key}: It has no report in {window}." for key in sorted(readings.keys() - known)
-    ]
-    return reports
-
-
-def _enter(  # noqa: PLR0917 - one call in two lines above
-    reports: Sequence[Report],
-    name: str,
-    different: Mapping[int, Different],
-    by: Actor,
-    now: datetime,
-    done: Entered,
-) -> int:
-    moved = move_many(reports, name, by=by, now=now, different=different)
-    gone = {report.pk for report in reports} - {case.pk for case in moved}
-    done.left += [
-        f"{report.system}: It has changed meanwhile. Nothing was changed."
-        for report in reports
-        if report.pk in gone
-    ]
-    return len(moved)
-
-
-def take_from_meters(*, window: Window, by: Actor, now: Clock) -> Entered:
-    """Take the last accepted register values of the metering desk for reports without a reading."""
-    may(by, REPORT, "Your role does not enter readings.")
+    By the systems' PTS keys, in kWh; three queries, changes nothing.
+    """
     waiting = System.objects.filter(reports__window=window, reports__status=Status.MISSING)
-    linked = waiting.exclude(mpan="").exclude(register="")
-    readings = {}
-    for system in linked:
-        value = _register_value(system, now())
-        if value is not None and value.at >= window.opens_at:
-            total = value.value * IN_KWH[value.unit.lower()]
-            readings[system.fk_system] = Reading(
-                value=total, at=value.at, source=Report.Source.METER
-            )
-    return enter_many(readings=readings, window=window, by=by, now=now)
-
-
-def _register_value(system: System, now: datetime) -> metering.RegisterValue | None:
-    """What a system's register showed last; None without one, or in another unit than energy."""
-    for meter in metering.meters_of(system.mpan):
-        if system.register in meter.registers:
-            value = metering.register_value_at(meter.meter, system.register, now)
-            return value if value is not None and value.unit.lower() in IN_KWH else None
-    return None
+    rows = waiting.exclude(mpan="").exclude(register="")
+    linked = list(rows.values_list("fk_system", "mpan", "register"))
+    values = metering.register_values_at({(mpan, name) for _, mpan, name in linked}, now)
+    return {
+        key: Reading(
+            value=value.value * IN_KWH[value.unit.lower()], at=value.at, source=Report.Source.METER
+        )
+        for key, mpan, name in linked
+        if (value := values.get((mpan, name))) is not None
+        and value.unit.lower() in IN_KWH
+        and value.at >= window.opens_at
+    }
 
 
 def check_again_in_open_windows(system: System, now: datetime) -> None:

@@ -132,6 +132,46 @@ def test_the_last_accepted_value_at_a_moment():
     assert service.register_value_at(meter.pk, "kWh Export", MIDNIGHT + 5 * DAY) is None
 
 
+def test_many_registers_at_once_say_what_each_says_alone():
+    first, second = a_meter(serial_number="A1"), a_meter()
+    other = a_meter(mpan=first.mpan, serial_number="B2")
+    for meter, name, value in (
+        (first, "kWh Import", "100.50"),
+        (other, "kWh Import", "700.00"),
+        (other, "kWh Export", "300.00"),
+        (second, "kWh Import", "200.00"),
+        (second, "kWh Export", "no number"),
+    ):
+        stored(meter, [], name=name, register=value, read_at=MIDNIGHT)
+    stored(first, [], register="999.00", read_at=MIDNIGHT + DAY, status="to_check")
+    stored(second, [], register="201.00", read_at=MIDNIGHT + 3 * DAY)
+    asked = {(mpan, name) for mpan in (first.mpan, second.mpan, "0") for name in
+             ("kWh Import", "kWh Export")}  # fmt: skip
+    moment = MIDNIGHT + 2 * DAY
+    found = service.register_values_at(asked, moment)
+    assert found == {
+        (first.mpan, "kWh Import"): service.register_value_at(first.pk, "kWh Import", moment),
+        (first.mpan, "kWh Export"): service.register_value_at(other.pk, "kWh Export", moment),
+        (second.mpan, "kWh Import"): service.register_value_at(second.pk, "kWh Import", moment),
+    }
+    first.active = False
+    first.save()
+    found = service.register_values_at({(first.mpan, "kWh Import")}, moment)
+    assert found[first.mpan, "kWh Import"].text == "700.00"
+
+
+def test_many_registers_cost_two_queries():
+    meters = [a_meter() for _ in range(12)]
+    for meter in meters:
+        stored(meter, [], register="100.00", read_at=MIDNIGHT)
+    for some in (meters[:1], meters):
+        asked = {(meter.mpan, "kWh Import") for meter in some}
+        with CaptureQueriesContext(connection) as seen:
+            assert len(service.register_values_at(asked, MIDNIGHT + DAY)) == len(some)
+        assert len(seen) == 2
+    assert service.register_values_at(set(), MIDNIGHT) == {}
+
+
 # ---- Asking wrongly, and what is missing -----------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core import desks
 from pts import actions, lists
-from pts.models import Report, System, Window
+from pts.models import PartyReading, Report, System, Window
 from tests.factories.pts import PartyReadingFactory, ReportFactory, SystemFactory
 
 pytestmark = pytest.mark.django_db
@@ -90,13 +90,22 @@ def test_search_and_filters(desk, browser):
 
 def test_columns_can_be_sorted(desk, browser):
     desk.enter(1003)
+    desk.enter(1005)
     assert keys(browser.get("/pts/?sort=-system"))[0] == 1007
-    assert (
-        keys(browser.get("/pts/?sort=-meter_value"))[0] == 1003
-        or keys(browser.get("/pts/?sort=meter_value"))[-1] == 1003
-    )
-    for name in ("name", "last_value", "produced", "status"):
+    for name in ("last_value", "meter_value", "produced"):
+        row = {key: getattr(desk.report(key), name, None) or last(key) for key in (1003, 1005)}
+        up = sorted(row, key=row.get)
+        shown = [keys(browser.get(f"/pts/?sort={sign}{name}")) for sign in ("", "-")]
+        both = [[key for key in each if key in row] for each in shown]
+        assert both == [up, up[::-1]], name
+        if name != "last_value":  # what has no value comes last both ways
+            assert [set(each[:2]) for each in shown] == [{1003, 1005}] * 2
+    for name in ("name", "status"):
         assert len(keys(browser.get(f"/pts/?sort={name}"))) == 8
+
+
+def last(key):
+    return PartyReading.objects.filter(system__fk_system=key).latest("meter_at").meter_value
 
 
 def test_bulk_actions(desk, browser):

@@ -185,6 +185,17 @@ def test_batches_keep_order_and_size(notes, limit):
         assert len(json.loads(body)["systems"]) == len(batch)
 
 
+@given(st.integers(0, 60), st.integers(100, 3000))
+def test_batches_without_notes_are_as_large_as_may_be(count, limit):
+    lines = [line(fk_system=key, notes=None) for key in range(count)]
+    made = list(messages.batches(lines, limit=limit))
+    assert [each for batch in made for each in batch] == lines
+    assert len({len(batch) for batch in made[:-1]}) <= 1
+    for batch in made:
+        body = messages.post_body(batch, api_key="x" * 200, notes="")
+        assert len(body) <= limit or len(batch) == 1
+
+
 @pytest.mark.parametrize(("value", "date", "same"), [
     ("2835.3", "2019-11-30T23:59:42", True), ("2835.30", " 2019-11-30T23:59:42.000", True),
     ("2835.34", "2019-11-30T23:59:42", True), ("2835.4", "2019-11-30T23:59:42", False),

@@ -135,6 +135,34 @@ def test_readings_are_taken_from_meters_after_a_preview(desk, browser):
     assert "Nothing to take" in text_of(browser.get(f"{MONTH}meters/"))
 
 
+def link(desk, *keys):
+    """Link systems to registers that were read two hours ago."""
+    at = timezone.now() - timedelta(hours=2)
+    for key in keys:
+        meter = MeterFactory()
+        read = MeterReadFactory(meter=meter, status="accepted")
+        channel = meter.channels.create(name="Solar", unit="MWh")
+        value = desk.plausible(key) / 1000
+        RegisterReading.objects.create(read=read, channel=channel, at=at, value=value)
+        System.objects.filter(fk_system=key).update(mpan=meter.mpan, register="Solar")
+
+
+def test_a_preview_writes_nothing_and_costs_the_same_for_one_and_for_all(desk, browser):
+    counts = []
+    for keys in ((1000,), range(1001, 1008)):
+        link(desk, *keys)
+        with CaptureQueriesContext(connection) as seen:
+            page = browser.get(f"{MONTH}meters/")
+        counts.append(len(seen))
+        # The session may be kept; nothing of the desk is written.
+        words = ("INSERT", "UPDATE", "DELETE", "SAVEPOINT")
+        assert not [q["sql"] for q in seen if q["sql"].startswith(words) and "pts_" in q["sql"]]
+    assert page.context["count"] == 8
+    assert counts[0] == counts[1], counts
+    browser.post(f"{MONTH}meters/")
+    assert set(Report.objects.values_list("status", "source")) == {("ready", "meter")}
+
+
 # ---- Windows -----------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Windows, checks, expectation, missed months and tries: tables, and laws that hold for all."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -211,3 +212,22 @@ def test_months_add_up(month, count):
 def test_tries(tries, left):
     assert (tries.valid_left, tries.failed_left, tries.may_submit) == left
     assert f"{left[0]} valid and {left[1]} failed" in tries.sentence
+
+
+# ---- Sentences ---------------------------------------------------------------------------------
+
+
+def test_sentences_show_energies_to_a_tenth():
+    facts = Facts(
+        capacity=Decimal("10.500"), yearly_estimate=None, reported_to=Month(2026, 9),
+        last=Known(Decimal("131856.4000"), LAST.at),
+    )  # fmt: skip
+    said = " ".join(each.sentence for each in check("132456.7891", facts=facts).checks)
+    assert "132,456.8 kWh after 131,856.4 kWh" in said
+    assert "600.4 kWh; 10.5 kW could make at most" in said
+    assert not re.search(r"\d\.\d\d+ kWh", said), said
+
+
+def test_a_total_that_goes_back_by_less_than_a_tenth_is_told_apart():
+    verdict = check("9999.98")
+    assert "goes back: 9,999.98 kWh after 10,000 kWh" in verdict.why

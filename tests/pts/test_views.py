@@ -127,6 +127,8 @@ def test_a_passed_report_and_its_times_in_both_zones(desk, browser):
     assert "Replace the passed reading" in page
     assert "Sun 29 Nov 2026, 09:00 EST" in page
     assert "14:00</time> in London" in page
+    assert "MassCEC does not see notes" in page
+    assert "The customer" not in page
 
 
 def test_after_the_close_nothing_can_be_entered_and_the_undecided_is_settled(desk, signed_in):
