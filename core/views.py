@@ -23,6 +23,7 @@ from core.permissions import check, needs, staff_user
 from core.workflow import actor_for
 
 SEARCH_MINIMUM = 3
+WORST_FIRST = ("bad", "look", "")  # edges of the groups on the home page
 
 
 # ---- Home and search -------------------------------------------------------------------------
@@ -34,6 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
     only_mine = "mine" in request.GET
     found = list(desks.desks_for(user))
     groups = [group for desk in found for group in desk.inbox_for(user, only_mine=only_mine)]
+    groups.sort(key=lambda group: WORST_FIRST.index(group.edge))
     tiles = [desk.tile_for(user) for desk in found]
     context = {
         "greeting_line": _greeting(tiles, groups, now),
