@@ -260,7 +260,8 @@ def open_reports(*, window: Window, now: datetime) -> int:
         )
         for system, reference in zip(systems, references, strict=True)
     ]
-    Report.objects.bulk_create(reports, batch_size=500)
+    # Somebody else may be opening them at this moment.
+    Report.objects.bulk_create(reports, batch_size=500, ignore_conflicts=True)
     made = Report.objects.filter(window=window, created_at=now, status_at=now)
     new = set(references)
     StatusChange.objects.bulk_create(

@@ -33,6 +33,8 @@ def keep_windows(*, now: Clock) -> None:
             _close(window, moment)
     _hand_over_undecided(moment)
     for window in Window.objects.filter(closed_at=None).exclude(begun_at=None):
+        with transaction.atomic():
+            open_reports(window=window, now=moment)
         _warn_on_last_day(window, moment)
         poll_soon(window, moment)
 
@@ -52,7 +54,9 @@ def _keep_calendar(moment: datetime) -> None:
 def _begin(window: Window, now: datetime) -> None:
     """Open a window: a report for each active system; their last readings are asked for."""
     with transaction.atomic():
-        if Window.objects.filter(pk=window.pk, begun_at=None).update(begun_at=now):
+        # Its days may have been changed since it was read.
+        due = Window.objects.filter(opens_at__lte=now, closes_at__gt=now)
+        if due.filter(pk=window.pk, begun_at=None).update(begun_at=now):
             open_reports(window=window, now=now)
             synchronise(by=PORTAL, now=lambda: now)
 
@@ -99,7 +103,8 @@ def _ask_again(window: Window) -> None:
 def _close(window: Window, now: datetime) -> None:
     """Close a window: what is undecided goes to a person, and the close is reported by e-mail."""
     with transaction.atomic():
-        open_still = Window.objects.filter(pk=window.pk, closed_at=None)
+        # Its days may have been changed since it was read.
+        open_still = Window.objects.filter(pk=window.pk, closed_at=None, closes_at__lte=now)
         if not open_still.update(closed_at=now, due_at=None, **queue.FREE):
             return
         _hand_over_undecided(now)

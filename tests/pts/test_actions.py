@@ -11,6 +11,7 @@ from core import alarms
 from core.models import Note, PartnerCall, StatusChange
 from core.workflow import Conflict, Impossible, NotAllowed, actor_for
 from pts import actions
+from pts.actions import windows
 from pts.models import Batch, PartyReading, Report, Submission, Synchronisation, System
 
 pytestmark = pytest.mark.django_db
@@ -544,6 +545,25 @@ def test_an_extended_window_asks_again_for_what_was_undecided(desk):
     )
     assert desk.line().state == "lost"
     assert desk.report().due_by > now()
+
+
+def test_a_window_extended_meanwhile_is_not_closed(desk):
+    desk.enter()
+    seen = desk.window
+    desk.travel(seen.closes_at + timedelta(minutes=1))
+    first = seen.opens_at.date()
+    days = {"first": first, "last": first + timedelta(days=14)}
+    actions.override_window(window=seen, reason="Storm", by=desk.boss, now=now, **days)
+    windows._close(seen, now())
+    assert desk.window.closed_at is None
+
+
+def test_a_system_without_a_report_gets_one_within_a_minute(desk):
+    System.objects.create(fk_system=9000, name="Late", capacity=3)
+    actions.keep_windows(now=now)
+    actions.keep_windows(now=now)
+    assert desk.report(9000).status == "missing"
+    assert StatusChange.objects.for_case(desk.report(9000)).count() == 1
 
 
 def test_windows_do_not_overlap(desk):
