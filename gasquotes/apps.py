@@ -41,12 +41,15 @@ class GasQuotesConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what the frame must know."""
+        from core.housekeeping import tidying
         from core.http import PlainHttpRefused, refuse_plain_http
+        from gasquotes import actions
 
         try:
             refuse_plain_http(settings.GASQUOTES_API_URL)
         except PlainHttpRefused as problem:
             raise ImproperlyConfigured(f"GASQUOTES_API_URL: {problem}") from problem
+        tidying.connect(actions.go_on_when_free, dispatch_uid="gasquotes.go_on_when_free")
         desks.register(
             desks.Desk(
                 slug="gasquotes",

@@ -229,10 +229,16 @@ def _sound_used_up(now: datetime) -> None:
         title=f"This month’s {limit:,} look-ups are used up",
         text=_used_up_sentence(now),
         next_step="Wait for the next month, or agree a higher limit with the service and raise "
-        "GASQUOTES_CALLS_PER_MONTH.",
+        "GASQUOTES_CALLS_PER_MONTH: what waits goes on within the hour.",
         now=now,
-        lasting=False,
     )
+
+
+def is_free_again(*, now: datetime) -> bool:
+    """End the alarm of a used-up month when there are calls again. True when one ended."""
+    if not alarms.is_open(NO_BUDGET) or not standing(now=now).left:
+        return False
+    return alarms.over(NO_BUDGET, now=now)
 
 
 # ---- How it stands -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ What a person issues waits a moment for Stop; a lapsed quote cannot be accepted.
 from gasquotes.actions.asking import (
     enquire,
     give_address,
+    go_on_when_free,
     look_up_again,
     open_many,
     requote,
@@ -56,6 +57,7 @@ __all__ = [
     "enquire",
     "envelope",
     "give_address",
+    "go_on_when_free",
     "issue",
     "judge",
     "lapse",

@@ -148,6 +148,13 @@ def try_calls_again(*, by: Actor, now: Clock) -> bool:
     return True
 
 
+def go_on_when_free(*, now: datetime, **_: Any) -> None:
+    """Let what waits for calls go on when a new month or a higher limit gives some; every hour."""
+    with transaction.atomic():
+        if budget.is_free_again(now=now):
+            lookups.go_on(now=now)
+
+
 def open_many(
     *, order: QuoteOrder, chosen: Sequence[LookUp], by: Actor, now: datetime
 ) -> list[Quote]:

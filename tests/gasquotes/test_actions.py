@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from core.housekeeping import tidy
 from core.models import Alarm, Email, PartnerCall, StatusChange
 from core.outcomes import Kind
 from core.workflow import Conflict, NotAllowed, actor_for
@@ -251,6 +252,21 @@ def test_our_own_limit_is_never_passed(book, ask, work, service, settings):
     assert budget.standing(now=now()).left == 0
     work(until=budget.next_month(now()) + timedelta(minutes=1))
     assert again(second).status == "ready"
+
+
+def test_what_waits_goes_on_when_the_limit_is_raised(book, ask, work, service, settings):
+    settings.GASQUOTES_CALLS_PER_MONTH = 1
+    ask(HOME)
+    waiting = ask("9876543209")
+    work()
+    tidy(now=now())
+    work()
+    assert again(waiting).status == "looking_up"
+    settings.GASQUOTES_CALLS_PER_MONTH = 2
+    tidy(now=now())
+    work(until=now() + timedelta(minutes=1))
+    assert again(waiting).status == "ready"
+    assert not Alarm.objects.filter(key="gas budget", over_at=None).exists()
 
 
 def test_without_permission_nobody_causes_a_call(auditor, ready, book):
