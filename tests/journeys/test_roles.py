@@ -55,11 +55,12 @@ def test_an_auditor_reads_and_changes_nothing(town, window):
 
 
 def test_an_engineer_finds_nothing_of_the_desk(town, window):
-    """Home is empty, search finds nothing, and the case answers 403 with a sentence."""
+    """Home and search show nothing of it, and the case answers 403 with a sentence."""
     reference = town.apply(town.certificate(Postcode="LX9 8RT"))["reference"]
     town.wait_for(reference, "review")
     page = sign_in(window("Joss"), town, "joss")
-    expect(page.get_by_role("heading", name="Nothing needs anybody")).to_be_visible()
+    expect(page.get_by_role("heading", name="What needs you")).to_be_visible()
+    expect(page.get_by_text(reference)).to_have_count(0)
     page.goto(f"/search/?q={reference}")
     expect(page.get_by_role("link", name=reference)).to_have_count(0)
     eye(page).expect(403)
