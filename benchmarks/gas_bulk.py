@@ -25,6 +25,10 @@ LOOK_UPS = int(os.environ.get("GAS_LOOK_UPS", "10000"))
 ROUNDS = int(os.environ.get("GAS_ROUNDS", "3"))
 MILLISECONDS, AT_ONCE, WORKERS = 50, 32, 2
 RATE = AT_ONCE * 1000 / MILLISECONDS
+CREDENTIALS = (
+    *("SEG_API_USER", "SEG_API_TOKEN", "GASQUOTES_API_KEY"),
+    *("PTS_API_KEY", "PTS_SUBSCRIPTION_KEY", "SIP_API_KEY"),
+)  # a start as in production wants every desk's
 LIMIT, LIMITED_LOOK_UPS = 600, 800  # over 80 seconds: more than any one minute
 QUOTES = 10_000
 
@@ -121,7 +125,7 @@ def settings_for(folder: str, **more: str) -> dict[str, str]:
         "DEBUG": "off",
         "SECRET_KEY": secrets.token_urlsafe(48),
         "FIELD_ENCRYPTION_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
-        **dict.fromkeys(("SEG_API_USER", "SEG_API_TOKEN", "GASQUOTES_API_KEY"), "benchmark"),
+        **dict.fromkeys(CREDENTIALS, "benchmark"),
         "GASQUOTES_CALLS_PER_MONTH": "1000000",
         **more,
     }
